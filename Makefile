@@ -1,0 +1,199 @@
+# Leat. `make help` lists what there is.
+#
+# CC=clang builds with clang, SAN=address|undefined|thread with a sanitizer;
+# each combination has a folder of its own, so that nothing is built twice.
+
+VERSION := 0.1.0
+CC      ?= cc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+SAN     ?=
+
+OUT     := build$(if $(filter-out gcc,$(notdir $(CC))),/$(notdir $(CC)))$(if $(SAN),/$(SAN))
+OBJ     := $(OUT)/obj
+
+# What a fresh machine lacks. An included file that make can make is made first, and the Makefile is
+# then read anew: so a machine with git and make only has its compiler before anything below asks.
+DEPS := build/deps
+ifneq ($(filter-out clean help images test-system,$(or $(MAKECMDGOALS),all)),)
+include $(DEPS)/build $(if $(filter clang%,$(notdir $(CC))),$(DEPS)/lint)
+endif
+$(DEPS)/%: scripts/install-deps
+	@scripts/install-deps $*
+	@mkdir -p $(@D)
+	@touch $@
+
+PACKAGES := libuv hiredis libmicrohttpd libcjson uuid nettle
+FLAGS_DEPEND := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+LIBS_COMMON  := -luv -lhiredis -lcjson -luuid -lnettle
+LIBS_API     := -lmicrohttpd $(LIBS_COMMON)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+            -Wformat=2 -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Werror
+HARDEN   := -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DLEAT_SANITIZED)
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DLEAT_VERSION='"$(VERSION)"' $(WARNINGS) $(HARDEN) $(SANITIZE) \
+             $(FLAGS_DEPEND) $(CFLAGS) -MMD -MP
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
+
+COMMON_SRC := $(wildcard common/*.c)
+API_SRC    := $(wildcard api/*.c)
+WORKER_SRC := $(wildcard worker/*.c)
+TASK_SRC   := $(wildcard worker/tasks/*.c)
+UNIT_SRC   := $(wildcard tests/unit/*.c)
+STEPS_SRC  := $(wildcard tests/steps/*.c)
+FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
+
+objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
+COMMON_OBJ := $(call objects,$(COMMON_SRC)) $(OBJ)/common/lua.o
+API_OBJ    := $(call objects,$(API_SRC))
+WORKER_OBJ := $(call objects,$(WORKER_SRC))
+TASK_OBJ   := $(call objects,$(TASK_SRC))
+
+PROGRAMS := $(OUT)/leat-api $(OUT)/leat-worker $(OUT)/leat-task
+UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SRC))
+STEPS    := $(patsubst tests/steps/%.c,$(OUT)/steps/%,$(STEPS_SRC))
+FUZZ     := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(FUZZ_SRC))
+REPLAY   := $(patsubst tests/fuzz/%.c,$(OUT)/replay/%,$(FUZZ_SRC))
+
+# The parts as archives, so that a test links just what it names.
+LIB_COMMON := $(OUT)/libcommon.a
+LIB_API    := $(OUT)/libapi.a
+LIB_WORKER := $(OUT)/libworker.a
+LIB_TASK   := $(OUT)/libtask.a
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+## all: build the three programs into build/
+.PHONY: all
+all: $(PROGRAMS)
+
+$(OUT)/leat-api: $(OBJ)/api/main.o $(LIB_API) $(LIB_COMMON)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_API)
+
+$(OUT)/leat-worker: $(OBJ)/worker/main.o $(LIB_WORKER) $(LIB_COMMON)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_COMMON)
+
+$(OUT)/leat-task: $(OBJ)/worker/tasks/main.o $(LIB_TASK) $(LIB_COMMON)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_COMMON)
+
+$(LIB_COMMON): $(COMMON_OBJ)
+$(LIB_API): $(filter-out %/main.o,$(API_OBJ))
+$(LIB_WORKER): $(filter-out %/main.o,$(WORKER_OBJ))
+$(LIB_TASK): $(filter-out %/main.o,$(TASK_OBJ))
+$(LIB_COMMON) $(LIB_API) $(LIB_WORKER) $(LIB_TASK):
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+# A test program: its own file, what tests/support offers, and the archives.
+SUPPORT_OBJ := $(call objects,$(wildcard tests/support/*.c))
+$(OUT)/unit/% $(OUT)/steps/%: LIBS_TEST = -lcmocka $(LIBS_API)
+$(OUT)/unit/%: $(OBJ)/tests/unit/%.o $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_TEST)
+$(OUT)/steps/%: $(OBJ)/tests/steps/%.o $(SUPPORT_OBJ) $(LIB_API) $(LIB_WORKER) $(LIB_COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_TEST)
+$(call objects,$(UNIT_SRC) $(STEPS_SRC)): | $(DEPS)/test
+
+# A fuzz target: with libFuzzer's main, or with one that replays the files it is given.
+$(OUT)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(LIB_API) $(LIB_WORKER) $(LIB_COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_API)
+$(OUT)/replay/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay_main.o $(LIB_API) $(LIB_WORKER) $(LIB_COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_API)
+
+$(OUT)/settings-markdown: $(OBJ)/scripts/settings-markdown.o $(LIB_COMMON)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_COMMON)
+
+# The arrows between the folders: a file finds the headers of its own folder and of common, no others.
+$(OBJ)/common/%.o: INCLUDES = -iquote common
+$(OBJ)/api/%.o: INCLUDES = -iquote api -iquote common
+$(OBJ)/worker/%.o: INCLUDES = -iquote worker -iquote common
+$(OBJ)/worker/tasks/%.o: INCLUDES = -iquote worker/tasks -iquote common
+$(OBJ)/scripts/%.o: INCLUDES = -iquote common
+$(OBJ)/tests/%.o: INCLUDES = -iquote tests/support -iquote api -iquote worker -iquote worker/tasks -iquote common
+
+$(OBJ)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(INCLUDES) -c -o $@ $<
+
+# The Lua steps, embedded as C strings: one symbol a file.
+LUA := $(wildcard common/lua/*.lua)
+$(OBJ)/common/lua.c: $(LUA) scripts/embed-lua
+	@mkdir -p $(@D)
+	scripts/embed-lua $(LUA) >$@
+
+$(OBJ)/common/lua.o: $(OBJ)/common/lua.c
+	$(CC) $(ALL_CFLAGS) -iquote common -c -o $@ $<
+
+-include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
+
+## run: start it all on this machine, with a Redis of its own, and show one chat; Ctrl-C ends it
+.PHONY: run
+run: all | $(DEPS)/run
+	@OUT=$(OUT) scripts/run
+
+## test: unit tests, steps against Redis, examples, stories (TESTS="unit steps" for some, SAN=… for a sanitizer)
+.PHONY: test
+TESTS ?= unit steps examples stories
+test: all $(UNIT) $(STEPS) | $(DEPS)/test $(DEPS)/run
+	@OUT=$(OUT) SAN=$(SAN) scripts/test $(TESTS)
+
+## test-system: the composed containers, from outside (needs Docker)
+.PHONY: test-system
+test-system:
+	@tests/system/run
+
+## fuzz: look for input that breaks a parser, FUZZ_SECONDS (30) for each
+.PHONY: fuzz fuzz-programs
+FUZZ_SECONDS ?= 30
+FUZZ_WITH := CC=clang SAN=fuzzer,address,undefined
+fuzz:
+	@$(MAKE) $(FUZZ_WITH) fuzz-programs
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz build/clang/fuzzer,address,undefined/fuzz
+fuzz-programs: $(FUZZ)
+
+## fuzz-regress: every input that was ever of interest, once more
+.PHONY: fuzz-regress replay-programs
+fuzz-regress:
+	@$(MAKE) SAN=address replay-programs
+	@FUZZ_SECONDS=0 scripts/fuzz build/address/replay
+replay-programs: $(REPLAY)
+
+## lint: form, includes, scripts, and whether docs/ is up to date
+.PHONY: lint
+lint: $(OUT)/settings-markdown | $(DEPS)/lint
+	@scripts/lint $<
+
+## format: give all C its form
+.PHONY: format
+format: | $(DEPS)/lint
+	clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
+
+## docs: make docs/settings.md from the table of settings
+.PHONY: docs
+docs: $(OUT)/settings-markdown
+	@mkdir -p docs
+	$< >docs/settings.md
+
+## images: build the two container images
+.PHONY: images
+images:
+	scripts/compose build
+
+## clean: remove build/
+.PHONY: clean
+clean:
+	rm -rf build
+
+## help: this list
+.PHONY: help
+help:
+	@sed -n 's/^## //p' Makefile

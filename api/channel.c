@@ -1,0 +1,287 @@
+/*
+ * channel.c: one stream that somebody here follows.
+ *
+ * Its entries come from the tailer, are rendered once into the frames, and each
+ * follower is pumped.
+ *
+ * When a read came back empty or a connection came back, the channel looks at
+ * the chat itself (on_check → on_view): Redis may hold less than was sent, or
+ * nothing at all, and XREAD would never say so. Only a look that was sent after
+ * the newest frame had come, with no frame since, proves anything. Its answer
+ * finds the channel through a small record that is emptied when that goes.
+ */
+#include "channel.h"
+
+#include "log.h"
+#include "resume.h"
+#include "sse.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_AGAIN_MS 250
+
+struct look {
+    struct channel *channel; /* NULL: it is gone */
+    struct entry_id last;    /* the newest frame when the look was sent */
+};
+
+/* ---- its life ---- */
+
+static void channel_free(struct channel *c)
+{
+    hub_forget(c->hub, c);
+    if (c->look)
+        c->look->channel = NULL;
+    tailer_leave(c->tail);
+    frames_clear(&c->frames);
+    free(c->feature_id);
+    free(c->chat_id);
+    free(c->key);
+    free(c);
+}
+
+void channel_hold(struct channel *c)
+{
+    c->held++;
+}
+
+void channel_release(struct channel *c)
+{
+    if (--c->held == 0 && !c->followers)
+        channel_free(c);
+}
+
+/* ---- news ---- */
+
+static void set_news(struct channel *c, enum news_kind kind, uint64_t number, const char *worker)
+{
+    if (c->kind == kind && c->number == number && strcmp(c->worker, worker) == 0)
+        return;
+    c->kind = kind;
+    c->number = number;
+    snprintf(c->worker, sizeof c->worker, "%s", worker);
+    c->news++;
+}
+
+static void spread_news(struct channel *c)
+{
+    channel_hold(c);
+    for (struct follower *f = c->followers, *next; f; f = next) {
+        next = f->behind;
+        follower_news(f);
+    }
+    channel_release(c);
+}
+
+void channel_read_view(struct channel *c, const struct chat_view *view)
+{
+    if (view->state == JOB_WAITING)
+        set_news(c, NEWS_QUEUED, view->position, "");
+    else if (view->state == JOB_RUNNING)
+        set_news(c, NEWS_RUNNING, view->number, view->worker);
+    else
+        set_news(c, NEWS_NONE, 0, "");
+}
+
+static void news_of_entry(struct channel *c, const struct entry *entry)
+{
+    char worker[JOB_NAME_SIZE];
+    if (entry->kind == ENTRY_QUEUED) {
+        set_news(c, NEWS_NONE, 0, "");
+        c->look_again = true; /* for its position */
+    } else if (entry->kind == ENTRY_START) {
+        snprintf(worker, sizeof worker, "%.*s", (int)entry->worker.length,
+                 entry->worker.data ? entry->worker.data : "");
+        set_news(c, NEWS_RUNNING, entry->number, worker);
+    } else if (entry_is_end(entry)) {
+        set_news(c, NEWS_NONE, 0, "");
+    }
+}
+
+/* ---- rendering ---- */
+
+static bool same(struct slice slice, const char *text)
+{
+    return slice.length == strlen(text) && memcmp(slice.data, text, slice.length) == 0;
+}
+
+bool channel_render(struct buf *out, const char *job, const struct entry *entry)
+{
+    char other[JOB_ID_SIZE];
+    buf_reset(out);
+    if (entry->kind != ENTRY_QUEUED || same(entry->job, job)) {
+        sse_entry(out, entry);
+        return entry_is_end(entry);
+    }
+    if (*job && entry->replaces.data && same(entry->replaces, job)) {
+        sse_replaced(out, job);
+    } else {
+        snprintf(other, sizeof other, "%.*s", (int)entry->job.length, entry->job.data);
+        sse_superseded(out, other);
+    }
+    return true;
+}
+
+/* ---- entries ---- */
+
+static void pump_all(struct channel *c)
+{
+    int64_t most = c->hub->settings->api_max_backlog_bytes;
+    channel_hold(c);
+    for (struct follower *f = c->followers, *next; f; f = next) {
+        next = f->behind;
+        follower_pump(f);
+        if (f->channel && f->outlet && outlet_is_blocked(f->outlet) &&
+            (int64_t)(c->frames.written - f->mark) > most)
+            follower_cut(f, "backlog");
+    }
+    channel_release(c);
+}
+
+static void cut_all(struct channel *c, const char *why)
+{
+    channel_hold(c);
+    while (c->followers)
+        follower_cut(c->followers, why);
+    channel_release(c);
+}
+
+static void on_entries(void *arg, const struct entry *entries, size_t count)
+{
+    struct channel *c = arg;
+    struct hub *h = c->hub;
+    for (size_t i = 0; i < count; i++) {
+        const struct entry *entry = &entries[i];
+        bool ends = channel_render(&h->scratch, c->job, entry);
+        if (!buf_ok(&h->scratch) || !frames_put(&c->frames, entry->id, &h->scratch, ends,
+                                                (size_t)h->settings->api_stream_buffer_bytes)) {
+            cut_all(c, "no memory");
+            return;
+        }
+        if (entry->kind == ENTRY_QUEUED)
+            snprintf(c->job, sizeof c->job, "%.*s", (int)entry->job.length, entry->job.data);
+        news_of_entry(c, entry);
+    }
+    channel_hold(c);
+    pump_all(c);
+    spread_news(c);
+    channel_release(c);
+}
+
+/* ---- looking at the chat itself ---- */
+
+/* The stream ends before the newest frame: go back to what is there. */
+static void go_back(struct channel *c, const struct chat_view *view)
+{
+    struct cursor cursor = {.kind = CURSOR_ENTRY, .id = c->frames.last};
+    bool waits = resume_decide(&cursor, "", view).action == RESUME_WAIT;
+    log_warn("history_lost", LOG_S("job", c->job), LOG_S("stream", c->key),
+             LOG_S("answer", waits ? "wait for the worker" : "tell the followers"));
+    if (!waits) {
+        struct entry_id marker = {.a = view->attempt, .n = 0};
+        frames_begin(&c->frames, marker);
+        snprintf(c->job, sizeof c->job, "%s", view->job);
+        tailer_move(c->tail, marker);
+    }
+    channel_hold(c);
+    for (struct follower *f = c->followers, *next; f; f = next) {
+        next = f->behind;
+        follower_tell_loss(f, view);
+    }
+    pump_all(c);
+    channel_release(c);
+}
+
+static void on_view(void *arg, enum status status, const struct chat_view *view)
+{
+    struct look *look = arg;
+    struct channel *c = look->channel;
+    struct entry_id last = look->last;
+    free(look);
+    if (!c)
+        return;
+    c->look = NULL;
+    if (status != STATUS_OK) {
+        c->look_again = true;
+        return;
+    }
+    bool nothing_came = entry_id_compare(last, c->frames.last) == 0;
+    channel_hold(c);
+    if (nothing_came && entry_id_compare(view->last, c->frames.last) < 0)
+        go_back(c, view);
+    if (strcmp(view->job, c->job) == 0)
+        channel_read_view(c, view);
+    spread_news(c);
+    channel_release(c);
+}
+
+static void check(struct channel *c)
+{
+    if (c->look)
+        return;
+    struct look *look = malloc(sizeof *look);
+    c->look_again = true;
+    c->looked_ms = hub_now_ms(c->hub);
+    if (!look)
+        return;
+    *look = (struct look){.channel = c, .last = c->frames.last};
+    if (queue_look(c->hub->queue, c->feature_id, c->chat_id, on_view, look) != STATUS_OK) {
+        free(look);
+        return;
+    }
+    c->look = look;
+    c->look_again = false;
+}
+
+static void on_check(void *arg)
+{
+    check(arg);
+}
+
+/* ---- made and tended ---- */
+
+static const struct tailer_events tail_events = {.on_entries = on_entries, .on_check = on_check};
+
+enum status channel_new(struct hub *h, const char *feature_id, const char *chat_id, const char *key,
+                        struct entry_id from, struct channel **out)
+{
+    struct channel *c = calloc(1, sizeof *c);
+    if (!c)
+        return STATUS_NO_MEMORY;
+    c->hub = h;
+    c->feature_id = strdup(feature_id);
+    c->chat_id = strdup(chat_id);
+    c->key = strdup(key);
+    c->looked_ms = hub_now_ms(h);
+    frames_begin(&c->frames, from);
+    enum status status = STATUS_NO_MEMORY;
+    if (c->feature_id && c->chat_id && c->key)
+        status = tailer_follow(h->tailer, key, from, &tail_events, c, &c->tail);
+    if (status != STATUS_OK) {
+        free(c->feature_id);
+        free(c->chat_id);
+        free(c->key);
+        free(c);
+        return status;
+    }
+    *out = c;
+    return STATUS_OK;
+}
+
+void channel_tend(struct channel *c)
+{
+    int64_t age_ms = hub_now_ms(c->hub) - c->looked_ms;
+    channel_hold(c);
+    if ((c->look_again && age_ms >= LOOK_AGAIN_MS) ||
+        (c->kind == NEWS_QUEUED && age_ms >= NEWS_EVERY_MS))
+        check(c);
+    for (struct follower *f = c->followers, *next; f; f = next) {
+        next = f->behind;
+        if (!f->live && !f->page)
+            follower_pump(f);
+    }
+    spread_news(c);
+    channel_release(c);
+}

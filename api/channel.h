@@ -1,0 +1,114 @@
+/**
+ * channel.h: the inside of the hub, shared by hub.c, channel.c and follower.c.
+ *
+ *     hub.c       which channels there are; joining; the tick
+ *     channel.c   one stream: its entries, its news, what Redis lost of it
+ *     follower.c  one connection: what it is sent, and when it is cut
+ *
+ * A follower may leave inside any loop over followers, and with the last one its
+ * channel goes. So whoever loops holds the channel, and it is freed at release.
+ *
+ * Thread: the loop's.
+ */
+#ifndef LEAT_CHANNEL_H
+#define LEAT_CHANNEL_H
+
+#include "frames.h"
+#include "hub.h"
+#include "tailer.h"
+
+#define HUB_BUCKETS 4096 /* chains stay short up to some 10,000 streams */
+#define NEWS_EVERY_MS 5000
+
+enum news_kind { NEWS_NONE, NEWS_QUEUED, NEWS_RUNNING };
+
+struct look;
+
+struct channel {
+    struct hub *hub;
+    struct channel *next; /* in its bucket */
+    char *feature_id, *chat_id, *key;
+    char job[JOB_ID_SIZE]; /* of the newest frame */
+    struct frames frames;
+    struct tail *tail;
+    struct follower *followers;
+    struct look *look; /* under way */
+    bool look_again;   /* it failed, or was not possible */
+    int64_t looked_ms;
+    enum news_kind kind;
+    uint64_t number; /* QUEUED: position; RUNNING: which attempt */
+    char worker[JOB_NAME_SIZE];
+    unsigned news; /* counts the changes of the three above */
+    unsigned held;
+};
+
+struct hub {
+    uv_loop_t *loop;
+    const struct settings *settings;
+    const struct queue *queue;
+    struct tailer *tailer;
+    uv_timer_t tick;
+    struct channel *buckets[HUB_BUCKETS];
+    uint32_t seed;
+    size_t followers;
+    struct follower *quietest, *loudest; /* all followers by the time of their last bytes */
+    struct buf scratch;                  /* a text that is being made */
+};
+
+/* ---- hub.c ---- */
+
+/* hub_now_ms(h): the loop's clock. */
+int64_t hub_now_ms(const struct hub *h);
+
+/* hub_forget(h, c): take a channel out of the table. */
+void hub_forget(struct hub *h, struct channel *c);
+
+/* ---- channel.c ---- */
+
+/* channel_new: gives a channel that follows key from behind an id. STATUS_FULL, STATUS_NO_MEMORY.
+ */
+MUST_CHECK enum status channel_new(struct hub *h, const char *feature_id, const char *chat_id,
+                                   const char *key, struct entry_id from, struct channel **out);
+
+/* channel_hold, channel_release: between them it is not freed; release frees one without followers.
+ */
+void channel_hold(struct channel *c);
+void channel_release(struct channel *c);
+
+/* channel_read_view(c, view): the news that a fresh view of the chat holds. */
+void channel_read_view(struct channel *c, const struct chat_view *view);
+
+/* channel_tend(c): what the tick does for it. It may be gone afterwards. */
+void channel_tend(struct channel *c);
+
+/**
+ * channel_render(out, job, entry)
+ * Replace out by an entry as the followers of a job see it.
+ * True: nothing comes for them behind it. Check buf_ok(out).
+ */
+bool channel_render(struct buf *out, const char *job, const struct entry *entry);
+
+/* ---- follower.c: all of these may make the follower leave ---- */
+
+/* follower_link(c, f): it is the channel's now, the loudest of the hub. */
+void follower_link(struct channel *c, struct follower *f);
+
+/* follower_pump(f): send it what there is, as far as its socket takes it. */
+void follower_pump(struct follower *f);
+
+/* follower_news(f): send the channel's news, if they are due. */
+void follower_news(struct follower *f);
+
+/* follower_beat(f): it has been silent for a heartbeat. */
+void follower_beat(struct follower *f);
+
+/* follower_tell_loss(f, view): Redis holds less than it was sent; answer by the resume table. */
+void follower_tell_loss(struct follower *f, const struct chat_view *view);
+
+/* follower_end(f): leaves, and the stream ends in its regular way. */
+void follower_end(struct follower *f);
+
+/* follower_cut(f, why): leaves, and the connection is cut; the client may resume. */
+void follower_cut(struct follower *f, const char *why);
+
+#endif

@@ -1,0 +1,149 @@
+/*
+ * daemons.c: libmicrohttpd's daemons, driven by the loop.
+ *
+ * Each daemon has an epoll descriptor; uv_poll on it marks the daemon dirty, as
+ * does whoever gives it a connection or resumes one (libmicrohttpd does not tell of
+ * these). After and before the loop waits, the dirty ones run once each. One that has
+ * more to do at once stays dirty, and the loop does not sleep meanwhile. A quiet
+ * daemon costs nothing.
+ *
+ * Daemons are made as connections come, and kept: an empty one is a descriptor and
+ * 1.5 KB.
+ */
+#include "transport.h"
+
+#include <microhttpd.h>
+
+#include <assert.h>
+#include <stdlib.h>
+
+void daemon_mark(struct daemon *d)
+{
+    if (d->dirty)
+        return;
+    d->dirty = true;
+    d->next_dirty = d->server->dirty;
+    d->server->dirty = d;
+    server_awake(d->server);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    daemon_mark(CONTAINER_OF(poll, struct daemon, poll));
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    daemon_mark(CONTAINER_OF(timer, struct daemon, timer));
+}
+
+static void run(struct daemon *d)
+{
+    MHD_run(d->mhd);
+    MHD_UNSIGNED_LONG_LONG wait_ms;
+    if (MHD_get_timeout(d->mhd, &wait_ms) != MHD_YES)
+        return;
+    if (wait_ms == 0)
+        daemon_mark(d);
+    else
+        uv_timer_start(&d->timer, on_timer, wait_ms, 0);
+}
+
+void daemons_run(struct server *s)
+{
+    struct daemon *d = s->dirty;
+    s->dirty = NULL;
+    while (d) {
+        struct daemon *next = d->next_dirty;
+        d->dirty = false;
+        run(d);
+        d = next;
+    }
+}
+
+/* ---- room ---- */
+
+static void put_roomy(struct daemon *d)
+{
+    if (d->roomy)
+        return;
+    d->roomy = true;
+    d->next_roomy = d->server->roomy;
+    d->server->roomy = d;
+}
+
+void daemon_leave(struct daemon *d)
+{
+    d->connections--;
+    put_roomy(d);
+}
+
+static struct daemon *daemon_new(struct server *s)
+{
+    struct daemon **all = realloc(s->daemons, (s->daemon_count + 1) * sizeof *all);
+    if (!all)
+        return NULL;
+    s->daemons = all;
+    struct daemon *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    d->server = s;
+    d->mhd = calls_start_daemon(s);
+    const union MHD_DaemonInfo *info =
+        d->mhd ? MHD_get_daemon_info(d->mhd, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (!info || uv_poll_init(s->loop, &d->poll, info->epoll_fd)) {
+        if (d->mhd)
+            MHD_stop_daemon(d->mhd);
+        free(d);
+        return NULL;
+    }
+    uv_poll_start(&d->poll, UV_READABLE, on_ready);
+    uv_timer_init(s->loop, &d->timer);
+    s->daemons[s->daemon_count++] = d;
+    put_roomy(d);
+    return d;
+}
+
+enum status daemons_add(struct server *s, struct connection *c, const struct sockaddr *address,
+                        unsigned int length)
+{
+    struct daemon *d = s->roomy ? s->roomy : daemon_new(s);
+    if (!d)
+        return STATUS_NO_MEMORY;
+    c->daemon = d;
+    s->accepting = c;
+    deadlines_arm(&s->deadlines, &c->deadline, DEADLINE_HEAD);
+    if (MHD_add_connection(d->mhd, c->fd, address, length) != MHD_YES) {
+        s->accepting = NULL;
+        return STATUS_SYSTEM; /* the socket is closed already */
+    }
+    assert(!s->accepting); /* NOTIFY_STARTED has come */
+    if (++d->connections >= DAEMON_CONNECTIONS) {
+        s->roomy = d->next_roomy;
+        d->roomy = false;
+    }
+    daemon_mark(d);
+    return STATUS_OK;
+}
+
+/* ---- the end ---- */
+
+void daemons_stop(struct server *s)
+{
+    for (size_t i = 0; i < s->daemon_count; i++) {
+        struct daemon *d = s->daemons[i];
+        server_close_handle(s, (uv_handle_t *)&d->poll);
+        server_close_handle(s, (uv_handle_t *)&d->timer);
+        MHD_stop_daemon(d->mhd);
+        d->mhd = NULL;
+    }
+}
+
+void daemons_free(struct server *s)
+{
+    for (size_t i = 0; i < s->daemon_count; i++)
+        free(s->daemons[i]);
+    free(s->daemons);
+}

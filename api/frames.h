@@ -1,0 +1,68 @@
+/**
+ * frames.h: the newest part of a stream, rendered once for all its followers.
+ *
+ * A frame is what one entry looks like on the wire. Frames have running numbers
+ * from the first on, which never repeat, so a follower is just the number that
+ * it needs next. Beyond a limit of bytes the oldest frames are dropped; a
+ * follower that needed one of them is served from Redis until it is back here.
+ *
+ * Thread: the owner's.
+ */
+#ifndef LEAT_FRAMES_H
+#define LEAT_FRAMES_H
+
+#include "base.h"
+#include "buf.h"
+#include "entry.h"
+
+struct frame {
+    struct entry_id id; /* the entry's */
+    uint64_t start;     /* bytes before it, since the beginning */
+    size_t length;
+    bool ends; /* who has read this one has read all */
+};
+
+/* Zeroed memory with `complete_from` set is valid and empty. */
+struct frames {
+    struct entry_id complete_from; /* every entry behind this id, and up to `last`, is here */
+    struct entry_id last;          /* the newest entry that was put in; complete_from at first */
+    struct frame *list; /* the frames in hand are list[head] … list[head + count - 1] */
+    size_t head, count, capacity;
+    uint64_t first;   /* number of the oldest frame in hand */
+    uint64_t written; /* bytes ever put in */
+    struct buf bytes; /* of the frames in hand, behind `dropped` bytes that are not */
+    size_t dropped;
+};
+
+/* frames_begin(f, after): empty; what comes next stands behind that id. Numbers go on. */
+void frames_begin(struct frames *f, struct entry_id after);
+
+/* frames_clear(f): give the memory back. */
+void frames_clear(struct frames *f);
+
+/**
+ * frames_put(f, id, text, ends, limit_bytes)
+ * Put a rendered entry behind the others and drop the oldest beyond the limit
+ * (never the one just put in). Borrows text, which may be empty.
+ * False: no memory; the frames are as they were.
+ */
+MUST_CHECK bool frames_put(struct frames *f, struct entry_id id, const struct buf *text, bool ends,
+                           size_t limit_bytes);
+
+/* frames_end(f): the number that the next frame will have. */
+uint64_t frames_end(const struct frames *f);
+
+/* frames_reach(f, after): whether everything behind that id is, or will be, here. */
+bool frames_reach(const struct frames *f, struct entry_id after);
+
+/* frames_after(f, after): the number of the first frame behind an id; frames_end for none yet. */
+uint64_t frames_after(const struct frames *f, struct entry_id after);
+
+/* frames_at(f, number): a frame in hand; NULL when it was dropped or has not come yet. */
+const struct frame *frames_at(const struct frames *f, uint64_t number);
+
+/* frames_bytes(f, frame): where its bytes are. Borrowed until the next put. The bytes of
+   the following frames stand right behind them. */
+const char *frames_bytes(const struct frames *f, const struct frame *frame);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * gateway.c: makes the parts of one loop in order and releases them newest first.
+ *
+ * Draining: the listening socket is closed, every stream is ended without [DONE]
+ * (its clients come back to another gateway, each after its own random `retry:`),
+ * and the loop goes on until no connection is left or API_DRAIN_MS is over.
+ */
+#include "gateway.h"
+
+#include "log.h"
+#include "reaper.h"
+#include "routes.h"
+
+#include <string.h>
+
+#define DRAIN_LOOK_MS 20
+
+static void release(struct gateway *g)
+{
+    server_free(g->server);
+    hub_free(g->hub);
+    reaper_free(g->reaper);
+    redis_free(g->redis);
+    uv_close((uv_handle_t *)&g->drain, NULL);
+    uv_close((uv_handle_t *)&g->stop, NULL);
+}
+
+static void on_drain(uv_timer_t *timer)
+{
+    struct gateway *g = timer->data;
+    size_t left = server_connections(g->server);
+    bool late = (int64_t)uv_now(&g->loop) >= g->drain_end_ms;
+    if (left > 0 && !late)
+        return;
+    log_info("drained", LOG_I("connections_cut", left));
+    uv_timer_stop(&g->drain);
+    release(g);
+}
+
+static void begin_drain(struct gateway *g)
+{
+    if (g->draining)
+        return;
+    g->draining = true;
+    log_info("draining", LOG_I("connections", server_connections(g->server)),
+             LOG_I("followers", hub_followers(g->hub)));
+    g->drain_end_ms = (int64_t)uv_now(&g->loop) + g->settings->api_drain_ms;
+    server_drain(g->server);
+    hub_end_all(g->hub);
+    uv_timer_start(&g->drain, on_drain, 0, DRAIN_LOOK_MS);
+}
+
+static void on_stop(uv_async_t *async)
+{
+    begin_drain(async->data);
+}
+
+void gateway_stop(struct gateway *g)
+{
+    uv_async_send(&g->stop);
+}
+
+static void on_redis_state(void *arg, bool up)
+{
+    struct gateway *g = arg;
+    g->was_up = g->was_up || up;
+    if (up)
+        log_info("ready");
+}
+
+/* A wrong password at the start is a mistake to be seen at once; later it may be a rotation. */
+static void on_redis_refused(void *arg, const char *words)
+{
+    struct gateway *g = arg;
+    log_error("redis_refused", LOG_S("why", words));
+    if (g->was_up)
+        return;
+    g->failure = 1;
+    g->on_failure(g->arg);
+}
+
+static bool make_parts(struct gateway *g)
+{
+    g->redis = redis_new(&(struct redis_options){
+        .loop = &g->loop,
+        .settings = g->settings,
+        .name = "leat-api",
+        .scripts = true,
+        .arg = g,
+        .on_state = on_redis_state,
+        .on_refused = on_redis_refused,
+    });
+    if (!g->redis)
+        return false;
+    g->queue = (struct queue){.redis = g->redis, .settings = g->settings};
+    g->hub = hub_new(&g->loop, g->settings, &g->queue);
+    g->reaper = reaper_new(&g->loop, &g->queue, "default");
+    return g->hub && g->reaper;
+}
+
+bool gateway_init(struct gateway *g, const struct settings *settings, int port, bool port_shared,
+                  size_t connections_max, struct buf *error)
+{
+    *g = (struct gateway){.settings = settings};
+    int bad = uv_loop_init(&g->loop);
+    if (bad) {
+        buf_printf(error, "cannot make an event loop: %s", uv_strerror(bad));
+        return false;
+    }
+    struct server_options options = {
+        .loop = &g->loop,
+        .settings = settings,
+        .port = port,
+        .port_shared = port_shared,
+        .connections_max = connections_max,
+        .handlers = &routes_handlers,
+        .arg = g,
+    };
+    if (server_new(&options, &g->server, error) != STATUS_OK)
+        return false;
+    if (uv_async_init(&g->loop, &g->stop, on_stop) != 0 ||
+        uv_timer_init(&g->loop, &g->drain) != 0 || !make_parts(g)) {
+        buf_puts(error, "out of memory");
+        return false;
+    }
+    g->stop.data = g;
+    g->drain.data = g;
+    return true;
+}
+
+void gateway_run(struct gateway *g)
+{
+    uv_run(&g->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&g->loop);
+}

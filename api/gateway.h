@@ -1,0 +1,59 @@
+/**
+ * gateway.h: one event loop's worth of leat-api.
+ *
+ * Server, Redis connection, hub and tailer of one loop; nothing is shared with
+ * another loop's gateway but the port. `leat-api` runs API_LOOPS of them, each
+ * in a thread of its own.
+ *
+ * Thread: the loop's, unless a function says otherwise.
+ */
+#ifndef LEAT_GATEWAY_H
+#define LEAT_GATEWAY_H
+
+#include "buf.h"
+#include "hub.h"
+#include "queue.h"
+#include "redis.h"
+#include "server.h"
+#include "settings.h"
+
+#include <stdatomic.h>
+#include <uv.h>
+
+struct reaper;
+
+struct gateway {
+    const struct settings *settings;
+    uv_loop_t loop;
+    struct redis *redis;
+    struct queue queue;
+    struct hub *hub;
+    struct server *server;
+    struct reaper *reaper;
+    uv_async_t stop;      /* gateway_stop, from another thread */
+    uv_timer_t drain;     /* looks whether all connections are gone */
+    int64_t drain_end_ms; /* by the loop's clock */
+    bool draining;
+    bool was_up;
+    int failure; /* the exit code; not 0 when Redis would not have us */
+    /* Where Redis refuses us before it ever was up: tell the others to stop. */
+    void (*on_failure)(void *arg);
+    void *arg;
+};
+
+/**
+ * gateway_init(g, settings, port, port_shared, connections_max, error)
+ * Make the loop and all on it, and listen. Borrows settings.
+ * False: error holds one line; the process is to end.
+ * Thread: main.
+ */
+MUST_CHECK bool gateway_init(struct gateway *g, const struct settings *settings, int port,
+                             bool port_shared, size_t connections_max, struct buf *error);
+
+/* gateway_run(g): serve until gateway_stop, drain, release everything. */
+void gateway_run(struct gateway *g);
+
+/* gateway_stop(g): begin to drain; harmless when repeated. Thread: any, while it runs. */
+void gateway_stop(struct gateway *g);
+
+#endif

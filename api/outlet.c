@@ -1,0 +1,172 @@
+/*
+ * outlet.c: one sendmsg a chunk.
+ *
+ * A chunk's head, parts and tail go to the socket together. What it does not take
+ * is copied, once, and is all the memory an outlet ever has; it is given back as
+ * soon as it is out, so a stream that keeps up holds none. Nothing here waits: the
+ * exchange calls outlet_flush when the kernel says that the socket takes bytes.
+ *
+ * The dangerous part: after a partial write the order of bytes is everything.
+ * Whatever comes next goes behind the rest, never to the socket. And a rest that
+ * cannot be kept for want of memory leaves half a chunk on the wire: such an outlet
+ * must never send again.
+ */
+#include "outlet.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/socket.h>
+
+/* A chunk's head: up to 16 hex digits, CR, LF. */
+#define HEAD_SIZE 18
+
+void outlet_init(struct outlet *o, int fd, enum outlet_framing framing)
+{
+    *o = (struct outlet){.fd = fd, .framing = framing};
+}
+
+void outlet_clear(struct outlet *o)
+{
+    buf_clear(&o->rest);
+    o->rest_sent = 0;
+    o->rest_control = 0;
+}
+
+static size_t chunk_head(char head[HEAD_SIZE], size_t length)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t size = 1;
+    while (size < 16 && length >> (4 * size))
+        size++;
+    for (size_t i = 0; i < size; i++)
+        head[i] = digits[length >> (4 * (size - 1 - i)) & 15];
+    head[size] = '\r';
+    head[size + 1] = '\n';
+    return size + 2;
+}
+
+/* Send once. STATUS_OK: *taken bytes are out, 0 where the socket is full. */
+static enum status put(struct outlet *o, struct iovec *parts, int count, size_t *taken)
+{
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+    ssize_t sent;
+    do {
+        sent = sendmsg(o->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    *taken = 0;
+    if (sent < 0 && errno != EAGAIN) {
+        o->closed = true;
+        shutdown(o->fd, SHUT_RDWR); /* whatever it was: who watches the socket hears of it */
+        return STATUS_CLOSED;
+    }
+    if (sent > 0) {
+        *taken = (size_t)sent;
+        o->sent_bytes += (uint64_t)sent;
+    }
+    return STATUS_OK;
+}
+
+/* Keep what is behind the first `skip` bytes of the parts. */
+static void keep(struct outlet *o, const struct iovec *parts, int count, size_t skip)
+{
+    size_t total = 0;
+    for (int i = 0; i < count; i++)
+        total += parts[i].iov_len;
+    buf_reserve(&o->rest, total - skip);
+    for (int i = 0; i < count; i++) {
+        size_t over = min_size(skip, parts[i].iov_len);
+        skip -= over;
+        if (parts[i].iov_len > over)
+            buf_add(&o->rest, (const char *)parts[i].iov_base + over, parts[i].iov_len - over);
+    }
+}
+
+/* Behind a rest: all or nothing. */
+static enum status append(struct outlet *o, const struct iovec *parts, int count, size_t total)
+{
+    if (total > OUTLET_CONTROL_MAX - o->rest_control)
+        return STATUS_TOO_LONG;
+    if (!buf_reserve(&o->rest, total)) {
+        o->rest.failed = false; /* the rest itself is whole */
+        return STATUS_NO_MEMORY;
+    }
+    keep(o, parts, count, 0);
+    o->rest_control += total;
+    return STATUS_OK;
+}
+
+static enum status send_now(struct outlet *o, struct iovec *parts, int count, size_t total)
+{
+    size_t taken;
+    enum status status = put(o, parts, count, &taken);
+    if (status || taken == total)
+        return status;
+    keep(o, parts, count, taken);
+    if (buf_ok(&o->rest))
+        return STATUS_OK;
+    outlet_clear(o);
+    o->closed = true;
+    return STATUS_NO_MEMORY;
+}
+
+enum status outlet_send(struct outlet *o, const struct iovec *parts, int count)
+{
+    assert(count >= 0 && count <= OUTLET_PARTS_MAX);
+    if (o->closed)
+        return STATUS_CLOSED;
+    char head[HEAD_SIZE];
+    char tail[] = {'\r', '\n'};
+    struct iovec framed[OUTLET_PARTS_MAX + 2];
+    int used = o->framing == OUTLET_CHUNKED ? 1 : 0;
+    size_t length = 0;
+    for (int i = 0; i < count; i++) {
+        framed[used++] = parts[i];
+        length += parts[i].iov_len;
+    }
+    if (length == 0)
+        return STATUS_OK;
+    size_t total = length;
+    if (o->framing == OUTLET_CHUNKED) {
+        framed[0] = (struct iovec){.iov_base = head, .iov_len = chunk_head(head, length)};
+        framed[used++] = (struct iovec){.iov_base = tail, .iov_len = sizeof tail};
+        total += framed[0].iov_len + sizeof tail;
+    }
+    if (outlet_is_blocked(o))
+        return append(o, framed, used, total);
+    return send_now(o, framed, used, total);
+}
+
+enum status outlet_write(struct outlet *o, const void *data, size_t length)
+{
+    return outlet_send(o, &(struct iovec){.iov_base = (void *)(uintptr_t)data, .iov_len = length},
+                       1);
+}
+
+enum status outlet_flush(struct outlet *o)
+{
+    if (o->closed)
+        return STATUS_CLOSED;
+    while (outlet_is_blocked(o)) {
+        struct iovec part = {.iov_base = o->rest.data + o->rest_sent, .iov_len = outlet_pending(o)};
+        size_t taken;
+        enum status status = put(o, &part, 1, &taken);
+        if (status)
+            return status;
+        if (taken == 0)
+            return STATUS_OK;
+        o->rest_sent += taken;
+        if (outlet_pending(o) == 0)
+            outlet_clear(o);
+    }
+    return STATUS_OK;
+}
+
+bool outlet_is_blocked(const struct outlet *o)
+{
+    return o->rest.length > 0;
+}
+
+size_t outlet_pending(const struct outlet *o)
+{
+    return o->rest.length - o->rest_sent;
+}

@@ -1,0 +1,167 @@
+/*
+ * reply.c: one table of problems, and the headers that all answers share.
+ *
+ * An answer that cannot be given (no memory) becomes a cut connection: the
+ * client then asks again, which is what it would have to do anyway.
+ */
+#include "reply.h"
+
+#include "id.h"
+#include "json.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define METHODS "GET, HEAD, POST, DELETE, OPTIONS"
+#define METHODS_READ "GET, HEAD, OPTIONS"
+#define FIELDS_MAX (REPLY_CORS_FIELDS + 6)
+
+static const struct {
+    int http_status;
+    const char *name;
+    const char *title;
+} table[] = {
+    [PROBLEM_BAD_REQUEST] = {400, "bad-request", "The request breaks a rule"},
+    [PROBLEM_NOT_FOUND] = {404, "not-found", "There is nothing at this path"},
+    [PROBLEM_NO_JOB] = {404, "no-job", "The chat has no such job"},
+    [PROBLEM_METHOD] = {405, "method-not-allowed", "This path does not know the method"},
+    [PROBLEM_CHAT_BUSY] = {409, "chat-busy", "The chat is still answering another question"},
+    [PROBLEM_CHAT_FOREIGN] = {409, "chat-foreign", "The chat's stream belongs to another program"},
+    [PROBLEM_BODY_TOO_LARGE] = {413, "body-too-large", "The body is too large"},
+    [PROBLEM_TARGET_TOO_LONG] = {414, "target-too-long", "The request's target is too long"},
+    [PROBLEM_MEDIA_TYPE] = {415, "media-type", "The body must be JSON"},
+    [PROBLEM_KEY_REUSED] = {422, "key-reused", "The Idempotency-Key came with another body before"},
+    [PROBLEM_QUEUE_FULL] = {429, "queue-full", "Too many jobs are waiting"},
+    [PROBLEM_UNAVAILABLE] = {503, "unavailable", "Redis cannot be used now"},
+    [PROBLEM_OVERLOADED] = {503, "overloaded", "This gateway cannot take more"},
+    [PROBLEM_INTERNAL] = {500, "internal", "Something went wrong here"},
+};
+
+enum problem reply_problem_of(int http_status)
+{
+    switch (http_status) {
+    case 413:
+        return PROBLEM_BODY_TOO_LARGE;
+    case 414:
+        return PROBLEM_TARGET_TOO_LONG;
+    case 503:
+        return PROBLEM_OVERLOADED;
+    case 500:
+        return PROBLEM_INTERNAL;
+    default:
+        return PROBLEM_BAD_REQUEST;
+    }
+}
+
+/* ---- CORS ---- */
+
+static bool is_listed(const char *origins, const char *origin)
+{
+    size_t length = strlen(origin);
+    for (const char *at = origins; *at;) {
+        at += strspn(at, ", ");
+        size_t one = strcspn(at, ", ");
+        if ((one == 1 && *at == '*') || (one == length && memcmp(at, origin, one) == 0))
+            return true;
+        at += one;
+    }
+    return false;
+}
+
+size_t reply_cors(const struct exchange *e, const struct settings *settings,
+                  struct exchange_field fields[REPLY_CORS_FIELDS])
+{
+    const char *origin;
+    if (!*settings->api_cors_origins)
+        return 0;
+    fields[0] = (struct exchange_field){"Vary", "Origin"};
+    if (exchange_header(e, "Origin", &origin) != STATUS_OK || !origin || !*origin ||
+        !is_listed(settings->api_cors_origins, origin))
+        return 1;
+    fields[1] = (struct exchange_field){"Access-Control-Allow-Origin", origin};
+    fields[2] = (struct exchange_field){"Access-Control-Expose-Headers",
+                                        "Leat-Job, Leat-Attached, Location, Retry-After"};
+    return 3;
+}
+
+/* ---- answers ---- */
+
+static void answer(struct exchange *e, const struct settings *settings, int http_status,
+                   const struct exchange_field *more, size_t count, const char *body, size_t length)
+{
+    struct exchange_field fields[FIELDS_MAX];
+    size_t used = reply_cors(e, settings, fields);
+    for (size_t i = 0; i < count; i++)
+        fields[used++] = more[i];
+    fields[used++] = (struct exchange_field){"Cache-Control", "no-store"};
+    enum status status = exchange_answer(e, http_status, fields, used, body, length);
+    if (status != STATUS_OK && status != STATUS_CLOSED) {
+        log_error("answer_failed", LOG_S("why", status_name(status)));
+        exchange_abort(e);
+    }
+}
+
+static void problem_body(struct buf *out, enum problem problem, const char *detail, const char *job)
+{
+    buf_printf(
+        out, "{\"type\": \"urn:leat:problem:%s\", \"title\": \"%s\", \"status\": %d, \"detail\": ",
+        table[problem].name, table[problem].title, table[problem].http_status);
+    json_quote(out, detail, strlen(detail));
+    if (*job) {
+        buf_puts(out, ", \"job\": ");
+        json_quote(out, job, strlen(job));
+    }
+    buf_puts(out, "}\n");
+}
+
+void reply_problem(struct exchange *e, const struct settings *settings, enum problem problem,
+                   const char *detail, const char *job)
+{
+    struct exchange_field fields[3] = {{"Content-Type", "application/problem+json"}};
+    size_t count = 1;
+    char wait[12];
+    int http_status = table[problem].http_status;
+    if (http_status == 429 || http_status == 503) {
+        snprintf(wait, sizeof wait, "%u", 1 + id_random_below(5));
+        fields[count++] = (struct exchange_field){"Retry-After", wait};
+    }
+    if (problem == PROBLEM_METHOD) {
+        bool stream = strncmp(exchange_target(e), "/stream", strlen("/stream")) == 0;
+        fields[count++] = (struct exchange_field){"Allow", stream ? METHODS : METHODS_READ};
+    }
+    if (*job)
+        fields[count++] = (struct exchange_field){"Leat-Job", job};
+    struct buf body = {0};
+    problem_body(&body, problem, detail, job);
+    answer(e, settings, http_status, fields, count, buf_text(&body), body.length);
+    buf_clear(&body);
+}
+
+void reply_json(struct exchange *e, const struct settings *settings, int http_status,
+                const struct buf *body)
+{
+    const struct exchange_field type = {"Content-Type", "application/json"};
+    if (buf_ok(body))
+        answer(e, settings, http_status, &type, 1, buf_text(body), body->length);
+    else
+        exchange_abort(e);
+}
+
+void reply_no_content(struct exchange *e, const struct settings *settings)
+{
+    answer(e, settings, 204, NULL, 0, "", 0);
+}
+
+void reply_preflight(struct exchange *e, const struct settings *settings)
+{
+    const struct exchange_field fields[] = {
+        {"Allow", METHODS},
+        {"Access-Control-Allow-Methods", METHODS},
+        {"Access-Control-Allow-Headers", "Content-Type, Last-Event-ID, Idempotency-Key"},
+        {"Access-Control-Max-Age", "600"},
+    };
+    struct exchange_field cors[REPLY_CORS_FIELDS];
+    bool allowed = reply_cors(e, settings, cors) > 1;
+    answer(e, settings, 204, fields, allowed ? COUNT_OF(fields) : 1, "", 0);
+}

@@ -1,0 +1,67 @@
+/**
+ * reply.h: answers that are no stream: JSON, and errors as RFC 9457 problems.
+ *
+ * The one place that knows HTTP status codes and problem types. Each problem has
+ * a stable `type` (urn:leat:problem:<name>); `detail` is for people.
+ *
+ * Thread: the loop's.
+ */
+#ifndef LEAT_REPLY_H
+#define LEAT_REPLY_H
+
+#include "buf.h"
+#include "exchange.h"
+#include "settings.h"
+#include "status.h"
+
+enum problem {
+    PROBLEM_BAD_REQUEST,
+    PROBLEM_NOT_FOUND,
+    PROBLEM_NO_JOB,
+    PROBLEM_METHOD,
+    PROBLEM_CHAT_BUSY,
+    PROBLEM_CHAT_FOREIGN,
+    PROBLEM_BODY_TOO_LARGE,
+    PROBLEM_TARGET_TOO_LONG,
+    PROBLEM_MEDIA_TYPE,
+    PROBLEM_KEY_REUSED,
+    PROBLEM_QUEUE_FULL,
+    PROBLEM_UNAVAILABLE, /* Redis is away, full, or cannot serve */
+    PROBLEM_OVERLOADED,  /* this gateway is full or draining */
+    PROBLEM_INTERNAL,
+};
+
+/* The problem that a refusal of the server itself is (server_handlers.on_refused). */
+enum problem reply_problem_of(int http_status);
+
+/**
+ * reply_problem(e, settings, problem, detail, job)
+ * Answer with a problem. job: an id that the client should know of; "" for none.
+ * 429 and 503 get a Retry-After of 1 to 5 s (random), 405 its Allow.
+ * Borrows all.
+ */
+void reply_problem(struct exchange *e, const struct settings *settings, enum problem problem,
+                   const char *detail, const char *job);
+
+/* reply_json(e, settings, http_status, body): answer with a JSON text. Borrows all. */
+void reply_json(struct exchange *e, const struct settings *settings, int http_status,
+                const struct buf *body);
+
+/* reply_no_content(e, settings): 204. */
+void reply_no_content(struct exchange *e, const struct settings *settings);
+
+/* reply_preflight(e, settings): the answer to OPTIONS. */
+void reply_preflight(struct exchange *e, const struct settings *settings);
+
+/* Room for the headers that every answer to another origin's page needs. */
+#define REPLY_CORS_FIELDS 3
+
+/**
+ * reply_cors(e, settings, fields)
+ * The CORS headers for this request: Vary where origins are configured, and the
+ * rest where this one may call. Borrowed from e and static storage. Returns how many.
+ */
+size_t reply_cors(const struct exchange *e, const struct settings *settings,
+                  struct exchange_field fields[REPLY_CORS_FIELDS]);
+
+#endif

@@ -1,0 +1,232 @@
+/*
+ * request.c: a table of the parameters we know, and one loop over the query.
+ *
+ * A value is decoded into a small buffer and never again, then handed to its
+ * row's function, which checks and stores it. A byte that a rule does not name
+ * never gets past these functions, so keys, headers and log lines made from
+ * their results cannot be led astray.
+ */
+#include "request.h"
+
+#include "id.h"
+
+#include <string.h>
+
+#define LAST_EVENT_ID_RULE "an entry's id (two numbers joined by a dash) or the word end"
+
+/* One part of a query, decoded. What is longer than any good value is marked, not kept. */
+struct part {
+    char bytes[JOB_NAME_SIZE]; /* terminated; may hold NULs before that */
+    size_t length;
+    bool too_long;
+};
+
+typedef bool store_fn(struct request *request, const struct part *value);
+
+static bool is_name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-';
+}
+
+static bool store_name(char out[JOB_NAME_SIZE], const struct part *value)
+{
+    for (size_t i = 0; i < value->length; i++) {
+        if (!is_name_byte(value->bytes[i]))
+            return false;
+    }
+    memcpy(out, value->bytes, value->length + 1);
+    return value->length > 0;
+}
+
+static bool store_feature(struct request *request, const struct part *value)
+{
+    return store_name(request->feature_id, value);
+}
+
+static bool store_chat(struct request *request, const struct part *value)
+{
+    return store_name(request->chat_id, value);
+}
+
+static bool store_job(struct request *request, const struct part *value)
+{
+    /* With a NUL inside, the text that is_uuid sees is too short. */
+    if (!id_is_uuid(value->bytes) || value->length != JOB_ID_SIZE - 1)
+        return false;
+    for (size_t i = 0; i < JOB_ID_SIZE; i++) {
+        char c = value->bytes[i];
+        request->job[i] = c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c;
+    }
+    return true;
+}
+
+static bool is(const char *text, size_t length, const char *word)
+{
+    return length == strlen(word) && memcmp(text, word, length) == 0;
+}
+
+static bool read_cursor(const char *text, size_t length, struct cursor *cursor)
+{
+    struct cursor read = {.kind = CURSOR_END};
+    if (!is(text, length, CURSOR_END_TEXT)) {
+        read.kind = CURSOR_ENTRY;
+        if (!entry_id_parse(text, length, &read.id))
+            return false;
+    }
+    *cursor = read;
+    return true;
+}
+
+static bool store_cursor(struct request *request, const struct part *value)
+{
+    return read_cursor(value->bytes, value->length, &request->cursor);
+}
+
+static bool store_if_busy(struct request *request, const struct part *value)
+{
+    bool replace = is(value->bytes, value->length, "replace");
+    request->if_busy = replace ? IF_BUSY_REPLACE : IF_BUSY_REJECT;
+    return replace || is(value->bytes, value->length, "reject");
+}
+
+static bool store_events(struct request *request, const struct part *value)
+{
+    request->all_events = is(value->bytes, value->length, "all");
+    return request->all_events;
+}
+
+static const struct parameter {
+    const char *name;
+    store_fn *store;
+    const char *wrong, *twice, *escape;
+} table[] = {
+#define ROW(name, store, rule)                                                                    \
+    {                                                                                             \
+        name, store, name " must be " rule ".", name " may be given only once.",                  \
+            "In the value of " name ", a percent sign is not followed by two hexadecimal digits." \
+    }
+    ROW("feature_id", store_feature, "1 to 128 characters of A-Z a-z 0-9 _ . -"),
+    ROW("chat_id", store_chat, "1 to 128 characters of A-Z a-z 0-9 _ . -"),
+    ROW("job", store_job, "a job's id, which is a UUID"),
+    ROW("last_event_id", store_cursor, LAST_EVENT_ID_RULE),
+    ROW("if_busy", store_if_busy, "reject or replace"),
+    ROW("events", store_events, "all"),
+#undef ROW
+};
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* False: a percent sign without two hexadecimal digits. */
+static bool decode(const char *at, const char *end, struct part *part)
+{
+    part->length = 0;
+    part->too_long = false;
+    while (at < end) {
+        int byte = (unsigned char)*at++;
+        if (byte == '%') {
+            int high = end - at < 2 ? -1 : hex_value(at[0]);
+            int low = high < 0 ? -1 : hex_value(at[1]);
+            if (low < 0)
+                return false;
+            byte = high * 16 + low;
+            at += 2;
+        }
+        if (part->length < sizeof part->bytes - 1)
+            part->bytes[part->length++] = (char)byte;
+        else
+            part->too_long = true;
+    }
+    part->bytes[part->length] = '\0';
+    return true;
+}
+
+/* The table's row of a name; COUNT_OF(table) for a name we do not know. */
+static size_t find(const struct part *name)
+{
+    size_t row = 0;
+    while (row < COUNT_OF(table) && !is(name->bytes, name->length, table[row].name))
+        row++;
+    return row;
+}
+
+/* One name=value; seen has a bit for each row that was there before. */
+static const char *read_pair(const char *at, const char *end, unsigned *seen,
+                             struct request *request)
+{
+    struct part part;
+    const char *equals = memchr(at, '=', (size_t)(end - at));
+    if (!decode(at, equals ? equals : end, &part))
+        return "In a parameter's name, a percent sign is not followed by two hexadecimal digits.";
+    size_t row = find(&part);
+    if (row == COUNT_OF(table))
+        return NULL;
+    if (*seen & 1u << row)
+        return table[row].twice;
+    *seen |= 1u << row;
+    if (!decode(equals ? equals + 1 : end, end, &part))
+        return table[row].escape;
+    return part.too_long || !table[row].store(request, &part) ? table[row].wrong : NULL;
+}
+
+static void read_path(const char *at, size_t length, struct request *request)
+{
+    if (length == 0 || length >= REQUEST_PATH_SIZE || *at != '/')
+        return;
+    for (size_t i = 0; i < length; i++) {
+        if (at[i] <= 0x20 || at[i] >= 0x7f)
+            return;
+    }
+    memcpy(request->path, at, length);
+}
+
+const char *request_read(const char *target, size_t length, struct request *request)
+{
+    *request = (struct request){.if_busy = IF_BUSY_REJECT};
+    if (length == 0)
+        return NULL;
+    const char *end = target + length, *query = memchr(target, '?', length);
+    unsigned seen = 0;
+    read_path(target, (size_t)((query ? query : end) - target), request);
+    for (const char *at = query ? query + 1 : end, *stop; at < end; at = stop + 1) {
+        stop = memchr(at, '&', (size_t)(end - at));
+        if (!stop)
+            stop = end;
+        const char *wrong = read_pair(at, stop, &seen, request);
+        if (wrong)
+            return wrong;
+        if (stop == end)
+            break;
+    }
+    return NULL;
+}
+
+const char *request_check_chat(const struct request *request)
+{
+    if (!*request->feature_id)
+        return "feature_id is missing.";
+    return *request->chat_id ? NULL : "chat_id is missing.";
+}
+
+const char *request_check_cursor(const char *text, struct cursor *cursor)
+{
+    if (read_cursor(text, strlen(text), cursor))
+        return NULL;
+    return "Last-Event-ID must be " LAST_EVENT_ID_RULE ".";
+}
+
+const char *request_check_key(const char *text)
+{
+    size_t length = strlen(text);
+    bool good = length >= 1 && length <= 255;
+    for (size_t i = 0; good && i < length; i++)
+        good = text[i] > 0x20 && text[i] < 0x7f;
+    return good ? NULL : "Idempotency-Key must be 1 to 255 visible ASCII characters.";
+}

@@ -1,0 +1,265 @@
+/**
+ * transport.h: what the server's own files share. Nobody else includes it.
+ *
+ *     listener.c   accepts, and turns away
+ *     daemons.c    libmicrohttpd's daemons, driven by the loop
+ *     calls.c      libmicrohttpd's callbacks: connections and requests come and go
+ *     exchange.c   one request's states
+ *     linger.c     refused clients read their answer
+ *     head.c, raw_answer.c, deadline.c, watch.c, outlet.c   know nothing of all this
+ *     server.c     puts it together
+ *
+ * Who owns what: a server its connections and daemons; a connection its exchange.
+ * libmicrohttpd owns the sockets: a connection lives from its MHD_add_connection to
+ * its NOTIFY_CLOSED and is freed there; an exchange from the request's first line to
+ * its NOTIFY_COMPLETED. Both happen only inside run_daemons and server_free.
+ *
+ * The rule that keeps this simple: no function that the application may call runs
+ * libmicrohttpd or frees anything. It changes a state and puts the exchange on the
+ * server's wake list; the loop's next turn resumes it and runs its daemon.
+ *
+ * Owner of everything here: the loop's thread. Only counts are read by others.
+ */
+#ifndef LEAT_TRANSPORT_H
+#define LEAT_TRANSPORT_H
+
+#include "deadline.h"
+#include "server.h"
+#include "watch.h"
+
+#include <stdatomic.h>
+
+struct MHD_Connection;
+struct MHD_Daemon;
+struct MHD_Response;
+
+/* Connections of one daemon. libmicrohttpd walks all its resting connections
+   whenever one is resumed, so small ones are cheap. */
+#define DAEMON_CONNECTIONS 256
+
+/* A connection's memory in libmicrohttpd, taken at accept: the request's head
+   must fit, and an idle stream costs it for as long as it lives. */
+#define CONNECTION_POOL_BYTES 8192
+
+struct listener {
+    uv_poll_t poll;
+    uv_timer_t pause; /* no descriptors left: accept again later */
+    int fd;           /* -1: closed */
+    bool starved;     /* in such a pause, or just after */
+};
+
+struct daemon {
+    struct server *server;
+    struct MHD_Daemon *mhd;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    size_t connections;
+    struct daemon *next_roomy;
+    struct daemon *next_dirty;
+    bool roomy; /* on the server's list of those with room */
+    bool dirty; /* on the list of those that must run */
+};
+
+struct connection {
+    struct server *server;
+    struct daemon *daemon;
+    struct connection *previous;
+    struct connection *next;
+    struct exchange *exchange; /* NULL between requests */
+    struct watch watch;
+    struct deadline deadline;
+    int fd;
+    bool linger; /* the client may be sending still: let it read the answer first */
+    bool cut;    /* we shut the socket down */
+};
+
+enum exchange_state {
+    EXCHANGE_READING,
+    EXCHANGE_ASKED,
+    EXCHANGE_WAITING,
+    EXCHANGE_ANSWERED,
+    EXCHANGE_OPENING,
+    EXCHANGE_OPEN,
+    EXCHANGE_ENDING,
+    EXCHANGE_CUT,
+};
+
+#define METHOD_MAX 15
+
+struct exchange {
+    struct connection *connection;
+    struct MHD_Connection *mhd;
+    enum exchange_state state;
+    bool head_seen;
+    bool in_call;     /* inside libmicrohttpd's call for this request */
+    bool is_head;     /* HEAD */
+    bool has_body;    /* the head announces one */
+    bool keeps;       /* the connection may be kept after the answer */
+    bool raw_answers; /* libmicrohttpd takes no answer now: write it ourselves */
+    bool suspended;   /* we have, and MHD_resume_connection was not called yet */
+    bool waking;      /* on the server's wake list */
+    struct exchange *next_waking;
+    char method[METHOD_MAX + 1];
+    char *target;             /* owned; the raw one */
+    const char *target_place; /* where it stands in libmicrohttpd's memory */
+    struct buf body;
+    const struct exchange_events *events; /* NULL: not bound */
+    void *arg;
+    struct MHD_Response *response; /* given, not queued yet */
+    unsigned int http_status;
+    struct outlet outlet; /* from OPENING on */
+};
+
+struct server {
+    uv_loop_t *loop;
+    const struct server_handlers *handlers;
+    void *arg;
+    const char *full_body;
+    size_t connections_max;
+    size_t body_max_bytes;
+    size_t bodies_max_bytes; /* of all requests that come in at a time */
+    size_t bodies_bytes;
+    unsigned int silence_ms; /* a peer that acknowledges nothing for so long is gone */
+    int port;
+
+    struct listener listener;
+    struct watcher watcher;
+    struct deadlines deadlines;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_idle_t idle; /* runs while something is dirty, so that the loop does not sleep */
+
+    struct daemon **daemons;
+    size_t daemon_count;
+    struct daemon *roomy;
+    struct daemon *dirty;
+    struct connection *connections;
+    struct connection *accepting; /* inside MHD_add_connection */
+    struct exchange *waking;
+    size_t lingering;
+
+    bool watching; /* watcher and below are initialised */
+    bool draining;
+    bool drained;  /* the steps of draining were taken */
+    bool stopping; /* no exchange may rest any more */
+    bool freed;    /* server_free was called: release it with the last handle */
+    size_t closing_handles;
+
+    struct {
+        atomic_uint_fast64_t connections;
+        atomic_uint_fast64_t accepted;
+        atomic_uint_fast64_t refused;
+        atomic_uint_fast64_t requests;
+        atomic_uint_fast64_t malformed;
+        atomic_uint_fast64_t timed_out;
+    } counts;
+};
+
+#define COUNT_UP(server, name) \
+    atomic_fetch_add_explicit(&(server)->counts.name, 1, memory_order_relaxed)
+#define COUNT_DOWN(server, name) \
+    atomic_fetch_sub_explicit(&(server)->counts.name, 1, memory_order_relaxed)
+
+/* ---- listener.c ---- */
+
+/**
+ * listener_bind(host, port, shared, fd, bound, error)
+ * A bound and listening socket; see server_new. Gives *fd; *bound is its port.
+ */
+MUST_CHECK enum status listener_bind(const char *host, int port, bool shared, int *fd, int *bound,
+                                     struct buf *error);
+
+/* listener_start(s, fd): accept from fd, which is taken. */
+MUST_CHECK enum status listener_start(struct server *s, int fd);
+
+/* listener_finish(s): accept what waits already, and close the socket. */
+void listener_finish(struct server *s);
+
+/* listener_close(s): close the socket and the handles. */
+void listener_close(struct server *s);
+
+/* ---- daemons.c ---- */
+
+/**
+ * daemons_add(s, c, address, length)
+ * Give the accepted socket c->fd to a daemon with room. Takes the socket, and c on
+ * STATUS_OK.
+ */
+struct sockaddr;
+MUST_CHECK enum status daemons_add(struct server *s, struct connection *c,
+                                   const struct sockaddr *address, unsigned int length);
+
+/* daemon_mark(d): it must run in this turn of the loop. */
+void daemon_mark(struct daemon *d);
+
+/* daemon_leave(d): one connection less. */
+void daemon_leave(struct daemon *d);
+
+/* daemons_run(s): run each that is marked, once. */
+void daemons_run(struct server *s);
+
+/* daemons_stop(s): none of their connections rests: stop and close all. */
+void daemons_stop(struct server *s);
+
+/* daemons_free(s): after their handles were closed. */
+void daemons_free(struct server *s);
+
+/* ---- calls.c ---- */
+
+/* calls_start_daemon(s): a daemon that calls us; NULL: no descriptor or memory left. */
+struct MHD_Daemon *calls_start_daemon(struct server *s);
+
+/* connection_new(s, fd): for an accepted socket. */
+MUST_CHECK struct connection *connection_new(struct server *s, int fd);
+
+/* connection_free(c): it never came to a daemon, or has left it. */
+void connection_free(struct connection *c);
+
+/* connection_cut(c): shut its socket; libmicrohttpd notices and closes it. */
+void connection_cut(struct connection *c);
+
+/* ---- exchange.c ---- */
+
+/* exchange_new(c, mhd, target): the request's first line has come. NULL: no memory. */
+MUST_CHECK struct exchange *exchange_new(struct connection *c, struct MHD_Connection *mhd,
+                                         const char *target);
+
+/* exchange_free(e): the request is over: on_closed, and release. */
+void exchange_free(struct exchange *e);
+
+/* exchange_queue(e): give libmicrohttpd the response. False: it must close. */
+MUST_CHECK bool exchange_queue(struct exchange *e);
+
+/* exchange_rest(e, events): suspend and watch the socket for epoll events. */
+void exchange_rest(struct exchange *e, uint32_t events);
+
+/* exchange_cut(e): the state is CUT, the socket shut; resumed if it rests. */
+void exchange_cut(struct exchange *e);
+
+/* exchange_event(e, events): the watched socket of a resting exchange has news. */
+void exchange_event(struct exchange *e, uint32_t events);
+
+/* exchanges_wake(s): resume what is on the wake list. */
+void exchanges_wake(struct server *s);
+
+/* ---- linger.c ---- */
+
+/**
+ * linger_begin(s, fd)
+ * The last byte to this client was written: close the writing side, read and drop
+ * what it sends until it closes or DEADLINE_LINGER. Takes fd.
+ */
+void linger_begin(struct server *s, int fd);
+
+/* linger_end_all(s): close all of them. */
+void linger_end_all(struct server *s);
+
+/* ---- server.c ---- */
+
+/* server_close_handle(s, handle): uv_close; the server is freed after the last one. */
+void server_close_handle(struct server *s, uv_handle_t *handle);
+
+/* server_awake(s): something is to be done in this turn: the loop must not sleep. */
+void server_awake(struct server *s);
+
+#endif

@@ -1,0 +1,93 @@
+/**
+ * json.h: JSON that strangers wrote, and the little that we write ourselves.
+ *
+ * Messages and bodies are checked and then passed on byte for byte; nothing is
+ * ever parsed and written anew, so large numbers, key order, duplicate keys and
+ * escapes arrive as they were sent.
+ *
+ * Thread: any; nothing here has a state.
+ */
+#ifndef LEAT_JSON_H
+#define LEAT_JSON_H
+
+#include "base.h"
+#include "buf.h"
+
+/* Objects and arrays inside each other; the outermost one counts. */
+#define JSON_MAX_DEPTH 32
+
+struct json_info {
+    const char *reason; /* what is wrong, as a phrase, static; NULL when nothing is */
+    size_t offset;      /* the byte where it is wrong, from 0; length: it ends too early */
+    bool is_object;     /* the whole value is an object */
+    bool is_control;    /* and one of its own keys, escapes undone, is "leat" */
+};
+
+/**
+ * json_check(data, length, info)
+ * Whether the bytes are one JSON value by RFC 8259 in valid UTF-8, at most
+ * JSON_MAX_DEPTH deep, with white space around it and nothing else. Stricter
+ * than the RFC: \u0000 and half a surrogate pair are refused, since many
+ * readers cut or garble such strings.
+ *
+ * Borrows data, which need not be terminated. One pass, no recursion, no memory.
+ * False: info->reason and info->offset say why and where; the rest is not meant.
+ */
+MUST_CHECK bool json_check(const char *data, size_t length, struct json_info *info);
+
+/**
+ * json_flatten(data, length)
+ * Make one line of a checked value: each CR and LF becomes a space, in place.
+ * Only after json_check: in a good value they stand between tokens alone.
+ */
+void json_flatten(char *data, size_t length);
+
+/**
+ * json_quote(out, text, length)
+ * Append a JSON string literal, quotes included. Whatever the bytes are, the
+ * literal passes json_check: NUL and invalid UTF-8 become U+FFFD.
+ * Borrows text. Check buf_ok(out).
+ */
+void json_quote(struct buf *out, const char *text, size_t length);
+
+/**
+ * json_is_utf8(data, length)
+ * Whether the bytes are valid UTF-8: nothing overlong, no surrogates, nothing
+ * above U+10FFFF. NUL counts as valid.
+ */
+bool json_is_utf8(const char *data, size_t length);
+
+/**
+ * json_utf8_clean(out, data, length)
+ * Append the bytes as valid UTF-8: each one that does not fit becomes U+FFFD,
+ * NUL is dropped. Borrows data. Check buf_ok(out).
+ */
+void json_utf8_clean(struct buf *out, const char *data, size_t length);
+
+/* ---- a task's lines that are for us ---- */
+
+enum json_control_kind {
+    JSON_CONTROL_UNKNOWN, /* neither of the two below */
+    JSON_CONTROL_DONE,
+    JSON_CONTROL_FAILED,
+};
+
+#define JSON_REASON_SIZE 201 /* 200 bytes and a NUL */
+
+struct json_control {
+    enum json_control_kind kind;
+    bool retry;                    /* failed: whether to try again; true unless it says false */
+    char reason[JSON_REASON_SIZE]; /* failed: valid UTF-8, cut between characters; "" for none */
+};
+
+/**
+ * json_read_control(data, length, control)
+ * Read a line that json_check called a control line: {"leat":"done"} or
+ * {"leat":"failed","reason":"…","retry":false}. Of equal keys the first counts.
+ *
+ * Borrows data. JSON_CONTROL_UNKNOWN: another word, no memory, or a value
+ * beside it that cannot be read (a number of more than 60 digits).
+ */
+void json_read_control(const char *data, size_t length, struct json_control *control);
+
+#endif

@@ -1,0 +1,229 @@
+/**
+ * queue.h: the steps of the job engine, one function for each Lua script.
+ *
+ * Each step is atomic in Redis, takes its time from Redis, and may be repeated
+ * after STATUS_LOST: the second run changes nothing that the first one did.
+ *
+ * All functions send and return; the answer comes to the callback, in the same
+ * thread, with a result that is borrowed until the callback returns. The
+ * callback is called exactly once if the function returned STATUS_OK, and not
+ * at all otherwise. The result is meaningful only for STATUS_OK.
+ *
+ * Thread: the loop of q->redis.
+ */
+#ifndef LEAT_QUEUE_H
+#define LEAT_QUEUE_H
+
+#include "job.h"
+#include "redis.h"
+#include "settings.h"
+
+/* Where the steps go. Both borrowed. */
+struct queue {
+    struct redis *redis; /* made with `scripts` */
+    const struct settings *settings;
+};
+
+/* ---- enqueue: join the chat's job, or put one in ---- */
+
+enum if_busy { IF_BUSY_REJECT, IF_BUSY_REPLACE };
+
+struct enqueue {
+    const char *id;   /* for the new job; keep it when repeating */
+    const char *type; /* e.g. generate_messages */
+    const char *feature_id;
+    const char *chat_id;
+    const char *payload; /* the body as the task will see it; NULL for none */
+    size_t payload_length;
+    const char *body_hash; /* SHA-256 of the body as it came, hex; "" without a body */
+    const char *key;       /* Idempotency-Key; "" for none */
+    enum if_busy if_busy;
+};
+
+enum enqueue_outcome {
+    ENQUEUE_STARTED,    /* a new job was put in */
+    ENQUEUE_JOINED,     /* what the chat has fits the question */
+    ENQUEUE_BUSY,       /* another question runs; job says which */
+    ENQUEUE_FOREIGN,    /* another program's stream is there (plain requests follow it: JOINED) */
+    ENQUEUE_KEY_REUSED, /* the Idempotency-Key came with another body before */
+    ENQUEUE_FULL,       /* the queue is at its limit */
+};
+
+struct enqueue_result {
+    enum enqueue_outcome outcome;
+    const char *job; /* STARTED, JOINED, BUSY: the job meant, which need not be the chat's any more
+                        (a key of an earlier one); "" for a foreign stream */
+    struct chat_view view; /* STARTED, JOINED: the chat right after the step */
+};
+
+typedef void enqueue_fn(void *arg, enum status status, const struct enqueue_result *result);
+MUST_CHECK enum status queue_enqueue(const struct queue *q, const struct enqueue *in,
+                                     enqueue_fn *fn, void *arg);
+
+/* ---- look: read a chat, change nothing ---- */
+
+typedef void look_fn(void *arg, enum status status, const struct chat_view *view);
+MUST_CHECK enum status queue_look(const struct queue *q, const char *feature_id,
+                                  const char *chat_id, look_fn *fn, void *arg);
+
+/* ---- claim: become the owner of up to `most` jobs ---- */
+
+struct claimed {
+    const char *id;
+    const char *owner; /* <worker>:<A>: the fencing token of every later step */
+    const char *type;
+    const char *feature_id;
+    const char *chat_id;
+    const char *payload; /* "" for none */
+    size_t payload_length;
+    uint64_t attempt;   /* A */
+    uint64_t number;    /* which attempt, from 1 */
+    int64_t timeout_ms; /* from now */
+    int64_t max_attempts;
+    int64_t waited_ms; /* from when it could be claimed */
+};
+
+struct claim_result {
+    const struct claimed *jobs;
+    size_t count;
+    bool more; /* jobs were left waiting */
+};
+
+typedef void claim_fn(void *arg, enum status status, const struct claim_result *result);
+MUST_CHECK enum status queue_claim(const struct queue *q, const char *worker, size_t most,
+                                   claim_fn *fn, void *arg);
+
+/* The job a worker holds, as every step of an owner names it. */
+struct holding {
+    const char *id;
+    const char *owner;
+    const char *feature_id;
+    const char *chat_id;
+    uint64_t attempt; /* A */
+};
+
+/* ---- append: write messages first, first + 1, … of the attempt ---- */
+
+struct message {
+    const char *data;
+    size_t length;
+};
+
+enum append_outcome {
+    APPEND_OK,      /* last is the attempt's last N now */
+    APPEND_FENCED,  /* somebody else owns the job, or nobody: kill the task */
+    APPEND_FOREIGN, /* somebody else wrote into the stream: the attempt cannot go on */
+    APPEND_GONE,    /* the stream lost entries below `first`; last is what is left (and
+                       `stream_gone` when all of it is). Send again from last + 1 */
+};
+
+struct append_result {
+    enum append_outcome outcome;
+    uint64_t last;
+};
+
+typedef void append_fn(void *arg, enum status status, const struct append_result *result);
+
+/**
+ * queue_append(q, job, first, messages, count, fn, arg)
+ * count may be 0: then only the stream is looked at. A stream that vanished is
+ * APPEND_GONE with last 0, and is made anew (with its marker) by an append whose
+ * first is 1.
+ */
+MUST_CHECK enum status queue_append(const struct queue *q, const struct holding *job,
+                                    uint64_t first, const struct message *messages, size_t count,
+                                    append_fn *fn, void *arg);
+
+/* ---- heartbeat: keep the leases of all jobs in hand ---- */
+
+struct heartbeat {
+    const char *worker;
+    const struct holding *jobs;
+    size_t count;
+    size_t capacity;
+    int64_t since_ms; /* wall clock: when the worker started */
+    bool complete;    /* no claim is under way: jobs leased to this worker and not named go back */
+};
+
+struct heartbeat_result {
+    const bool *held; /* per job, in the order given: false means fenced or cancelled */
+    size_t count;
+    size_t returned; /* jobs that went back because they were not named */
+};
+
+typedef void heartbeat_fn(void *arg, enum status status, const struct heartbeat_result *result);
+MUST_CHECK enum status queue_heartbeat(const struct queue *q, const struct heartbeat *in,
+                                       heartbeat_fn *fn, void *arg);
+
+/* queue_leave(q, worker, fn, arg): the worker is gone; take it from the list of the living. */
+MUST_CHECK enum status queue_leave(const struct queue *q, const char *worker, redis_reply_fn *fn,
+                                   void *arg);
+
+/* ---- finish: the attempt is over ---- */
+
+enum finish_how {
+    FINISH_DONE,
+    FINISH_FAILED, /* an attempt is spent; again after a backoff, while tries are left */
+    FINISH_DIED,   /* a death: again at once, while deaths are left */
+};
+
+struct finish {
+    enum finish_how how;
+    uint64_t last;      /* the attempt's last N: all of it must be in the stream */
+    const char *reason; /* one word: exit, signal, timeout, line, … */
+    const char *detail; /* a sentence, the last words of the task; valid UTF-8 */
+    bool retry;         /* FAILED: whether another attempt makes sense */
+};
+
+enum finish_outcome {
+    FINISH_ENDED,   /* a terminal entry stands in the stream */
+    FINISH_AGAIN,   /* the job waits or is delayed for another attempt */
+    FINISH_FENCED,  /* not ours any more (also: this very step had run before) */
+    FINISH_FOREIGN, /* as in append: finish it FAILED instead */
+    FINISH_GONE,    /* as in append: write again from last + 1 */
+};
+
+struct finish_result {
+    enum finish_outcome outcome;
+    enum job_state state;
+    uint64_t last;    /* GONE */
+    int64_t delay_ms; /* AGAIN */
+};
+
+typedef void finish_fn(void *arg, enum status status, const struct finish_result *result);
+MUST_CHECK enum status queue_finish(const struct queue *q, const struct holding *job,
+                                    const struct finish *in, finish_fn *fn, void *arg);
+
+/* ---- hand back: unspent, to the head of its list, at once ---- */
+
+typedef void hand_back_fn(void *arg, enum status status, bool was_ours);
+MUST_CHECK enum status queue_hand_back(const struct queue *q, const struct holding *job,
+                                       hand_back_fn *fn, void *arg);
+
+/* ---- cancel: end a chat's job from outside ---- */
+
+struct cancel_result {
+    bool found;     /* false: the chat has no such job */
+    bool was_alive; /* whether this call ended it */
+    const char *job;
+    enum job_state state; /* after the step */
+};
+
+/* job: only this one, "" for whichever the chat has. */
+typedef void cancel_fn(void *arg, enum status status, const struct cancel_result *result);
+MUST_CHECK enum status queue_cancel(const struct queue *q, const char *feature_id,
+                                    const char *chat_id, const char *job, cancel_fn *fn, void *arg);
+
+/* ---- reap: what nobody else does, for one queue ---- */
+
+struct reap_result {
+    size_t died;     /* leases that were over */
+    size_t expired;  /* deadlines that were over */
+    size_t promoted; /* delayed jobs that came due */
+    bool extended;   /* nobody had reaped for long: leases were extended, none was taken */
+};
+
+typedef void reap_fn(void *arg, enum status status, const struct reap_result *result);
+MUST_CHECK enum status queue_reap(const struct queue *q, const char *name, reap_fn *fn, void *arg);
+
+#endif

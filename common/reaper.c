@@ -1,0 +1,79 @@
+/*
+ * reaper.c: a timer and at most one step under way.
+ *
+ * Called by worker/pool.c and by the gateway's first loop. The wait is drawn
+ * anew each time, so that many processes started at once spread out.
+ *
+ * The dangerous part is the end: a step may be unanswered when reaper_free is
+ * called. The memory goes with whichever comes last, the answer or the timer's
+ * end.
+ */
+#include "reaper.h"
+
+#include "id.h"
+#include "log.h"
+
+#include <stdlib.h>
+
+#define WAIT_LEAST_MS 750
+#define WAIT_SPREAD_MS 500
+
+struct reaper {
+    const struct queue *queue;
+    const char *name;
+    uv_timer_t timer;
+    bool asking;
+    bool closed;
+};
+
+static void finish_free(struct reaper *r)
+{
+    if (r->closed && !r->asking)
+        free(r);
+}
+
+static void on_reaped(void *arg, enum status status, const struct reap_result *result)
+{
+    struct reaper *r = arg;
+    r->asking = false;
+    if (status == STATUS_OK && result->died + result->expired > 0)
+        log_warn("reaped", LOG_S("queue", r->name), LOG_I("died", result->died),
+                 LOG_I("expired", result->expired));
+    if (status == STATUS_OK && result->extended)
+        log_warn("leases_extended", LOG_S("queue", r->name));
+    finish_free(r);
+}
+
+static void on_time(uv_timer_t *timer)
+{
+    struct reaper *r = timer->data;
+    uv_timer_start(timer, on_time, WAIT_LEAST_MS + id_random_below(WAIT_SPREAD_MS), 0);
+    if (!r->asking)
+        r->asking = queue_reap(r->queue, r->name, on_reaped, r) == STATUS_OK;
+}
+
+struct reaper *reaper_new(uv_loop_t *loop, const struct queue *queue, const char *name)
+{
+    struct reaper *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->queue = queue;
+    r->name = name;
+    uv_timer_init(loop, &r->timer);
+    r->timer.data = r;
+    uv_timer_start(&r->timer, on_time, id_random_below(WAIT_LEAST_MS + WAIT_SPREAD_MS), 0);
+    return r;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct reaper *r = handle->data;
+    r->closed = true;
+    finish_free(r);
+}
+
+void reaper_free(struct reaper *r)
+{
+    if (r && !uv_is_closing((uv_handle_t *)&r->timer))
+        uv_close((uv_handle_t *)&r->timer, on_closed);
+}

@@ -1,0 +1,221 @@
+/*
+ * script.c: puts the steps' texts together and runs them.
+ *
+ * lua/shared.lua is cut at its top-level functions; a step gets those that it
+ * calls and those that they call, in the file's order, so that a small hot step
+ * (append) stays small. The digest is what redis.call('EVALSHA') knows it by:
+ * SHA-1 by definition of Redis, so nettle's is used.
+ *
+ * Redis may forget scripts (restart, failover, SCRIPT FLUSH). The connection
+ * loads all of them when it comes up; a -NOSCRIPT after that is answered by
+ * sending the same words once more as EVAL, which is why a call keeps a copy.
+ */
+#include "script.h"
+
+#include "buf.h"
+#include "keys.h"
+#include "lua.h"
+
+#include <nettle/sha1.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_SHARED 64 /* functions in lua/shared.lua */
+
+static const char *const bodies[SCRIPT_COUNT] = {
+    [SCRIPT_APPEND] = lua_append,       [SCRIPT_CANCEL] = lua_cancel,
+    [SCRIPT_CLAIM] = lua_claim,         [SCRIPT_ENQUEUE] = lua_enqueue,
+    [SCRIPT_FINISH] = lua_finish,       [SCRIPT_HAND_BACK] = lua_hand_back,
+    [SCRIPT_HEARTBEAT] = lua_heartbeat, [SCRIPT_LEAVE] = lua_leave,
+    [SCRIPT_LOOK] = lua_look,           [SCRIPT_REAP] = lua_reap,
+};
+
+struct script_set {
+    char *texts[SCRIPT_COUNT];
+    char digests[SCRIPT_COUNT][2 * SHA1_DIGEST_SIZE + 1];
+};
+
+/* A function of lua/shared.lua: from its "local function" up to the next one's. */
+struct part {
+    const char *start;
+    size_t length;
+    char name[32]; /* with the opening parenthesis, as a call is written */
+    bool wanted;
+};
+
+static size_t cut_shared(struct part parts[MOST_SHARED])
+{
+    static const char head[] = "local function ";
+    size_t count = 0;
+    const char *at = strstr(lua_shared, head);
+    while (at && count < MOST_SHARED) {
+        const char *next = strstr(at + 1, "\nlocal function ");
+        const char *name = at + strlen(head);
+        struct part *part = &parts[count++];
+        part->start = at;
+        part->length = next ? (size_t)(next + 1 - at) : strlen(at);
+        part->wanted = false;
+        snprintf(part->name, sizeof part->name, "%.*s(", (int)strcspn(name, "("), name);
+        at = next ? next + 1 : NULL;
+    }
+    return count;
+}
+
+/* The indentation is gone by now, so a local function inside a function would be cut off: none is.
+ */
+static void mark_wanted(struct part *parts, size_t count, const char *body)
+{
+    for (size_t i = count; i-- > 0;) {
+        parts[i].wanted = strstr(body, parts[i].name) != NULL;
+        for (size_t later = i + 1; later < count && !parts[i].wanted; later++) {
+            const char *call = strstr(parts[later].start, parts[i].name);
+            parts[i].wanted =
+                parts[later].wanted && call && call < parts[later].start + parts[later].length;
+        }
+    }
+}
+
+static char *put_together(const char *prefix, const char *body)
+{
+    struct part parts[MOST_SHARED];
+    struct buf shared = {0}, whole = {0};
+    size_t count = cut_shared(parts);
+    mark_wanted(parts, count, body);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].wanted)
+            buf_add(&shared, parts[i].start, parts[i].length);
+    }
+    buf_puts(&shared, body);
+    keys_lua(&whole, prefix, buf_text(&shared));
+    buf_puts(&whole, buf_text(&shared));
+    if (!buf_ok(&shared))
+        whole.failed = true;
+    buf_clear(&shared);
+    return buf_take(&whole);
+}
+
+static void digest_text(const char *text, char out[2 * SHA1_DIGEST_SIZE + 1])
+{
+    struct sha1_ctx context;
+    uint8_t digest[SHA1_DIGEST_SIZE];
+    sha1_init(&context);
+    sha1_update(&context, strlen(text), (const uint8_t *)text);
+    sha1_digest(&context, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}
+
+struct script_set *script_set_new(const char *prefix)
+{
+    struct script_set *set = calloc(1, sizeof *set);
+    if (!set)
+        return NULL;
+    for (size_t i = 0; i < SCRIPT_COUNT; i++) {
+        set->texts[i] = put_together(prefix, bodies[i]);
+        if (!set->texts[i]) {
+            script_set_free(set);
+            return NULL;
+        }
+        digest_text(set->texts[i], set->digests[i]);
+    }
+    return set;
+}
+
+void script_set_free(struct script_set *set)
+{
+    for (size_t i = 0; set && i < SCRIPT_COUNT; i++)
+        free(set->texts[i]);
+    free(set);
+}
+
+const char *script_text(const struct script_set *set, enum script script)
+{
+    return set->texts[script];
+}
+
+const char *script_digest(const struct script_set *set, enum script script)
+{
+    return set->digests[script];
+}
+
+/* ---- running one ---- */
+
+struct call {
+    struct redis *redis;
+    enum script script;
+    redis_reply_fn *fn;
+    void *arg;
+    int argc;
+    const char *
+        *argv; /* EVALSHA's words: argv[1] is the digest; the bytes stand behind the arrays */
+    size_t *lengths;
+};
+
+static struct call *keep(int argc, const char **argv, const size_t *lengths)
+{
+    size_t bytes = 0, words = (size_t)argc + 3;
+    for (int i = 0; i < argc; i++)
+        bytes += lengths[i];
+    struct call *call =
+        malloc(sizeof *call + words * (sizeof *call->argv + sizeof *call->lengths) + bytes);
+    if (!call)
+        return NULL;
+    call->argc = argc + 3;
+    call->argv = (const char **)(call + 1);
+    call->lengths = (size_t *)(void *)(call->argv + words);
+    char *at = (char *)(call->lengths + words);
+    for (int i = 0; i < argc; i++) {
+        if (lengths[i] > 0)
+            memcpy(at, argv[i], lengths[i]);
+        call->argv[i + 3] = at;
+        call->lengths[i + 3] = lengths[i];
+        at += lengths[i];
+    }
+    return call;
+}
+
+static void set_word(struct call *call, int index, const char *word)
+{
+    call->argv[index] = word;
+    call->lengths[index] = strlen(word);
+}
+
+static void on_reply(void *arg, enum status status, const struct redisReply *reply)
+{
+    struct call *call = arg;
+    size_t length;
+    if (status == STATUS_UNAVAILABLE && reply &&
+        strncmp(redis_reply_text(reply, &length), "NOSCRIPT", 8) == 0 &&
+        strcmp(call->argv[0], "EVALSHA") == 0) {
+        set_word(call, 0, "EVAL");
+        set_word(call, 1, script_text(redis_scripts(call->redis), call->script));
+        if (redis_send(call->redis, call->argc, call->argv, call->lengths, on_reply, call) ==
+            STATUS_OK)
+            return;
+    }
+    if (call->fn)
+        call->fn(call->arg, status, reply);
+    free(call);
+}
+
+enum status script_run(struct redis *r, enum script script, int argc, const char **argv,
+                       const size_t *lengths, redis_reply_fn *fn, void *arg)
+{
+    if (!redis_is_up(r))
+        return STATUS_CLOSED;
+    struct call *call = keep(argc, argv, lengths);
+    if (!call)
+        return STATUS_NO_MEMORY;
+    call->redis = r;
+    call->script = script;
+    call->fn = fn;
+    call->arg = arg;
+    set_word(call, 0, "EVALSHA");
+    set_word(call, 1, script_digest(redis_scripts(r), script));
+    set_word(call, 2, "0");
+    enum status status = redis_send(r, call->argc, call->argv, call->lengths, on_reply, call);
+    if (status != STATUS_OK)
+        free(call);
+    return status;
+}

@@ -1,0 +1,69 @@
+/*
+ * fuzz_json.c: any bytes through everything of json.h.
+ */
+#include "json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define REQUIRE(condition) \
+    do {                   \
+        if (!(condition))  \
+            abort();       \
+    } while (0)
+
+static bool check(const struct buf *text)
+{
+    struct json_info info;
+    return json_check(buf_text(text), text->length, &info);
+}
+
+static void quote_and_clean(const char *data, size_t size)
+{
+    struct buf quoted = {0}, cleaned = {0};
+    json_quote(&quoted, data, size);
+    REQUIRE(buf_ok(&quoted) && check(&quoted));
+    json_utf8_clean(&cleaned, data, size);
+    REQUIRE(json_is_utf8(buf_text(&cleaned), cleaned.length));
+    REQUIRE(strlen(buf_text(&cleaned)) == cleaned.length);
+    if (json_is_utf8(data, size) && (size == 0 || !memchr(data, 0, size)))
+        REQUIRE(cleaned.length == size && (size == 0 || memcmp(cleaned.data, data, size) == 0));
+    buf_clear(&quoted);
+    buf_clear(&cleaned);
+}
+
+/* A good value made one line is the same value, in one line. */
+static void flatten(const char *data, size_t size, const struct json_info *info)
+{
+    struct json_info again;
+    char *copy = malloc(size);
+    REQUIRE(copy);
+    memcpy(copy, data, size);
+    json_flatten(copy, size);
+    REQUIRE(!memchr(copy, '\n', size) && !memchr(copy, '\r', size));
+    REQUIRE(json_check(copy, size, &again));
+    REQUIRE(again.is_object == info->is_object && again.is_control == info->is_control);
+    for (size_t i = 0; i < size; i++)
+        REQUIRE(copy[i] == data[i] || (copy[i] == ' ' && (data[i] == '\r' || data[i] == '\n')));
+    free(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    const char *data = (const char *)bytes;
+    struct json_info info;
+    struct json_control control;
+    if (json_check(data, size, &info)) {
+        REQUIRE(size > 0 && !info.reason && json_is_utf8(data, size));
+        REQUIRE(!info.is_control || info.is_object);
+        flatten(data, size, &info);
+    } else {
+        REQUIRE(info.reason && info.offset <= size);
+    }
+    json_read_control(size ? data : "", size, &control);
+    REQUIRE(strlen(control.reason) < JSON_REASON_SIZE);
+    quote_and_clean(data, size);
+    return 0;
+}

@@ -1,0 +1,84 @@
+/*
+ * fuzz_request.c: any bytes as a request target; then what was read, written
+ * again with every byte percent-encoded, must be read as the same.
+ */
+#include "id.h"
+#include "request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define REQUIRE(condition) \
+    do {                   \
+        if (!(condition))  \
+            abort();       \
+    } while (0)
+
+static const char name_bytes[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+
+static void put_encoded(struct buf *out, const char *text)
+{
+    for (; *text; text++)
+        buf_printf(out, "%%%02x", (unsigned)(unsigned char)*text);
+}
+
+static void put_pair(struct buf *out, const char *name, const char *value)
+{
+    if (!*value)
+        return;
+    buf_putc(out, '&');
+    put_encoded(out, name);
+    buf_putc(out, '=');
+    put_encoded(out, value);
+}
+
+static const char *cursor_text(const struct cursor *cursor, char text[ENTRY_ID_SIZE])
+{
+    if (cursor->kind != CURSOR_ENTRY)
+        return cursor->kind == CURSOR_END ? CURSOR_END_TEXT : "";
+    entry_id_format(cursor->id, text);
+    return text;
+}
+
+static void read_again(const struct request *request)
+{
+    struct request again;
+    struct buf target = {0};
+    char id[ENTRY_ID_SIZE];
+    buf_printf(&target, "%s?", request->path);
+    put_pair(&target, "feature_id", request->feature_id);
+    put_pair(&target, "chat_id", request->chat_id);
+    put_pair(&target, "job", request->job);
+    put_pair(&target, "last_event_id", cursor_text(&request->cursor, id));
+    put_pair(&target, "if_busy", request->if_busy == IF_BUSY_REPLACE ? "replace" : "");
+    put_pair(&target, "events", request->all_events ? "all" : "");
+    REQUIRE(!request_read(target.data, target.length, &again));
+    REQUIRE(strcmp(again.path, request->path) == 0 && strcmp(again.job, request->job) == 0);
+    REQUIRE(strcmp(again.feature_id, request->feature_id) == 0);
+    REQUIRE(strcmp(again.chat_id, request->chat_id) == 0);
+    REQUIRE(again.cursor.kind == request->cursor.kind);
+    REQUIRE(entry_id_compare(again.cursor.id, request->cursor.id) == 0);
+    REQUIRE(again.if_busy == request->if_busy && again.all_events == request->all_events);
+    buf_clear(&target);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    struct request request;
+    const char *wrong = request_read((const char *)bytes, size, &request);
+    REQUIRE(strlen(request.path) < REQUEST_PATH_SIZE && !strchr(request.path, '?'));
+    if (wrong) {
+        REQUIRE(strlen(wrong) > 10);
+        return 0;
+    }
+    REQUIRE(strlen(request.feature_id) == strspn(request.feature_id, name_bytes));
+    REQUIRE(strlen(request.chat_id) == strspn(request.chat_id, name_bytes));
+    REQUIRE(!*request.job || id_is_uuid(request.job));
+    REQUIRE(!request_check_chat(&request) == (*request.feature_id && *request.chat_id));
+    read_again(&request);
+    return 0;
+}

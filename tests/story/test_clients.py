@@ -1,0 +1,141 @@
+"""Clients that are slow, rude or gone: a bounded cost, and nobody else notices."""
+import time
+
+from leat import FACTOR, check, exact, limit, many, ms, same, until
+
+COUNTING = "n = 0\nwhile not there('go'):\n    n += 1\n    count(n, n)\n    time.sleep(0.02)\n"
+# 40 MB in messages of 20 KB: more than the sockets' buffers take.
+BIG = "for n in range(1, 2001):\n    say({'n': n, 'text': 'x' * 20000})\n"
+
+
+def _freed(leat, how):
+    gateway = leat.gateway()
+    leat.worker(leat.task(COUNTING))
+    staying = gateway.post("c").wait_events(2)
+    before = gateway.sockets()
+    clients = [gateway.get("c") for _ in range(30)]
+    for client in clients:
+        client.wait_events(1)
+    check(gateway.sockets() >= before + 30, "thirty more sockets")
+    for client in clients:
+        client.close(how)
+    gone_at = time.monotonic()
+    until(lambda: gateway.sockets() <= before, 3, lambda: f"freed: {gateway.sockets()}, before {before}")
+    check(time.monotonic() - gone_at < 1 * FACTOR, f"freed after {time.monotonic() - gone_at:.2f} s")
+    leat.leave("go")
+    exact(staying.wait_done())
+
+
+def clients_that_close_are_freed_within_a_second(leat):
+    _freed(leat, "fin")
+
+
+def clients_that_reset_are_freed_within_a_second(leat):
+    _freed(leat, "rst")
+
+
+def clients_of_a_silent_stream_are_freed_within_a_second_too(leat):
+    gateway = leat.gateway()
+    before = gateway.sockets()
+    clients = [gateway.post("c").wait_head() for _ in range(10)]
+    for number, client in enumerate(clients):
+        client.wait_comment("leat ")
+        client.close("rst" if number % 2 else "fin")
+    gone_at = time.monotonic()
+    # One connection may stay: the lane or tracking the stream needed.
+    until(lambda: gateway.sockets() <= before + 1, 3, lambda: f"{gateway.sockets()}, before {before}")
+    check(time.monotonic() - gone_at < 1 * FACTOR, "freed within 1 s")
+
+
+def the_job_goes_on_when_its_only_client_goes(leat):
+    gateway = leat.gateway()
+    leat.worker()
+    first = gateway.post("c", cut_after=3, how="rst").wait_end()
+    leat.wait_state(first.job(), "done")
+    rest = gateway.get("c", cursor=first.last_id).wait_done()
+    same(len(first.messages() + rest.messages()), 20, "messages put together")
+
+
+def a_client_that_left_before_the_claim_does_not_stop_the_job(leat):
+    gateway = leat.gateway()
+    first = gateway.post("c").wait_head()
+    job = first.job()
+    first.close()
+    leat.worker()
+    leat.wait_state(job, "done")
+
+
+@limit(90)
+def a_slow_reader_costs_a_bounded_amount_and_nobody_else_notices(leat):
+    gateway = leat.gateway(API_MAX_BACKLOG="512KiB", STREAM_TTL_MS="60000")
+    leat.worker(leat.task("until('start')\n" + BIG))
+    fast = gateway.post("c").wait_head()
+    slow = [gateway.get("c", reads=False, receive_buffer=8192) for _ in range(10)]
+    until(lambda: gateway.sockets() >= 11, 5, "the slow ones are there")
+    before = gateway.memory_kib()
+    highest = [before]
+    leat.leave("start")
+    while not fast.ended:
+        highest.append(gateway.memory_kib())
+        fast.wait(lambda seen=len(fast.events): len(fast.events) > seen or fast.ended, 15, "messages go on")
+    fast.wait_done()
+    exact(fast, last=2001)
+    grown = max(highest) - before
+    # Ten followers of 512 KiB, one stream's buffer, and room for the allocator; not 40 MB each.
+    check(grown < 24 * 1024 * max(1, FACTOR), f"memory grew by {grown} KiB")
+    for client in slow:
+        client.read_on()
+    for client in slow:
+        client.wait_end(40)
+        exact(client)
+        rest = client
+        if client.events[-1].data != "[DONE]":
+            rest = gateway.get("c", cursor=client.last_id).wait_done(40)
+        same(rest.ids()[-1], fast.ids()[-1], "a slow one can resume to the end")
+
+
+def a_slow_reader_that_keeps_up_sees_an_exact_stream(leat):
+    gateway = leat.gateway(API_STREAM_BUFFER="4KiB")
+    leat.worker(leat.task("for n in range(1, 301):\n    say({'n': n, 'text': 'x' * 2000})\n"))
+    fast = gateway.post("c")
+    slow = gateway.get("c", reads=False, receive_buffer=4096) if fast.wait_events(1) else None
+    fast.wait_done()
+    slow.read_on()
+    slow.wait_done(30)
+    same(slow.ids(), fast.ids(), "ids")
+
+
+def hundreds_of_followers_of_one_stream_see_the_same(leat):
+    gateways = [leat.gateway(), leat.gateway(API_LOOPS="2")]
+    leat.worker(leat.task("until('go')\ncount(1, 30)\n"))
+    first = gateways[0].post("c").wait_head()
+    streams = many(150, lambda i: gateways[i % 2].get("c").wait_head())
+    leat.leave("go")
+    for stream in [first] + streams:
+        same(stream.wait_done(30).numbers(), list(range(1, 31)), "messages")
+
+
+def a_client_that_half_closes_harms_nobody(leat):
+    import socket
+    from leat import target
+    gateway = leat.gateway(API_HEARTBEAT_MS=ms(300))
+    leat.worker(leat.task(COUNTING))
+    staying = gateway.post("c").wait_events(1)
+    before = gateway.sockets()
+    with socket.create_connection(("127.0.0.1", gateway.port)) as sock:
+        sock.sendall(f"GET {target('c')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        sock.shutdown(socket.SHUT_WR)
+        sock.settimeout(0.2)
+        until(lambda: _ends(sock) or b"", 5, "the gateway lets go of it")
+    until(lambda: gateway.sockets() <= before, 2, "freed")
+    leat.leave("go")
+    exact(staying.wait_done())
+
+
+def _ends(sock):
+    try:
+        return sock.recv(65536) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True

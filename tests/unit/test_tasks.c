@@ -1,0 +1,140 @@
+/*
+ * WORKER_TASKS: what is understood, and what each mistake is told as.
+ */
+#include "tasks.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void an_empty_text_means_the_built_in_task(void **state)
+{
+    (void)state;
+    struct tasks tasks = {0};
+    struct buf error = {0};
+    assert_true(tasks_parse(&tasks, "", &error));
+    assert_int_equal(tasks.count, 1);
+    const struct task *task = tasks_find(&tasks, "generate_messages");
+    assert_non_null(task);
+    assert_true(task->reuse);
+    assert_string_equal(task->words[0], "leat-task");
+    assert_string_equal(task->words[1], "generate_messages");
+    assert_null(task->words[2]);
+    tasks_clear(&tasks);
+}
+
+static void commands_are_split_at_blanks(void **state)
+{
+    (void)state;
+    struct tasks tasks = {0};
+    struct buf error = {0};
+    assert_true(tasks_parse(&tasks,
+                            " a.b-c_1 = python3  /app/x.py\t--key=v ;\n two[reuse]=two=2;three [reuse] = t; ",
+                            &error));
+    assert_int_equal(tasks.count, 3);
+    const struct task *first = tasks_find(&tasks, "a.b-c_1");
+    assert_non_null(first);
+    assert_false(first->reuse);
+    assert_string_equal(first->words[0], "python3");
+    assert_string_equal(first->words[1], "/app/x.py");
+    assert_string_equal(first->words[2], "--key=v");
+    assert_null(first->words[3]);
+    const struct task *second = tasks_find(&tasks, "two");
+    assert_non_null(second);
+    assert_true(second->reuse);
+    assert_string_equal(second->words[0], "two=2");
+    assert_true(tasks_find(&tasks, "three")->reuse);
+    assert_null(tasks_find(&tasks, "four"));
+    tasks_clear(&tasks);
+}
+
+static void assert_wrong(const char *text, const char *expected)
+{
+    struct tasks tasks = {0};
+    struct buf error = {0};
+    assert_false(tasks_parse(&tasks, text, &error));
+    assert_string_equal(buf_text(&error), expected);
+    buf_clear(&error);
+    tasks_clear(&tasks);
+}
+
+static void each_mistake_is_named(void **state)
+{
+    (void)state;
+    assert_wrong(" ; ", "WORKER_TASKS: names no task");
+    assert_wrong("x", "WORKER_TASKS: x: is not type=command or type[mark]=command");
+    assert_wrong("x[reuse", "WORKER_TASKS: x[reuse: is not type=command or type[mark]=command");
+    assert_wrong("x[reuse=y", "WORKER_TASKS: x[reuse=y: is not type=command or type[mark]=command");
+    assert_wrong("=y", "WORKER_TASKS: =y: its type is not 1 to 128 of A-Z a-z 0-9 _ . -");
+    assert_wrong("a b=y", "WORKER_TASKS: a b=y: its type is not 1 to 128 of A-Z a-z 0-9 _ . -");
+    assert_wrong("a=", "WORKER_TASKS: a: has no command");
+    assert_wrong("a= ;b=c", "WORKER_TASKS: a: has no command");
+    assert_wrong("a=x;a=y", "WORKER_TASKS: a: is there twice");
+    assert_wrong("a[slots=100]=x", "WORKER_TASKS: a: the mark [slots=n] is not supported yet");
+    assert_wrong("a[fast]=x", "WORKER_TASKS: a: the mark before = is not [reuse]");
+    assert_wrong("a[reuse]b=x", "WORKER_TASKS: a: the mark before = is not [reuse]");
+}
+
+static void a_type_has_at_most_128_bytes(void **state)
+{
+    (void)state;
+    char text[160];
+    memset(text, 'a', 129);
+    strcpy(text + 128, "=x");
+    struct tasks tasks = {0};
+    struct buf error = {0};
+    assert_true(tasks_parse(&tasks, text, &error));
+    tasks_clear(&tasks);
+    strcpy(text + 128, "a=x");
+    assert_false(tasks_parse(&tasks, text, &error));
+    tasks_clear(&tasks);
+    buf_clear(&error);
+}
+
+static void programs_are_found_along_the_path(void **state)
+{
+    (void)state;
+    struct tasks tasks = {0};
+    struct buf error = {0};
+    assert_true(tasks_parse(&tasks, "a=sh -c x;b=/bin/sh", &error));
+    assert_true(tasks_find_programs(&tasks, "/nowhere", "/nowhere:/bin:/usr/bin", &error));
+    assert_string_equal(tasks.items[0].program, "/bin/sh");
+    assert_string_equal(tasks.items[1].program, "/bin/sh");
+    tasks_clear(&tasks);
+}
+
+static void a_program_that_cannot_run_is_named(void **state)
+{
+    (void)state;
+    struct tasks tasks = {0};
+    struct buf error = {0};
+    assert_true(tasks_parse(&tasks, "a=sh;b=/etc/passwd x", &error));
+    assert_false(tasks_find_programs(&tasks, "", "/bin", &error));
+    assert_string_equal(buf_text(&error),
+                        "WORKER_TASKS: b: \"/etc/passwd\" is not a program that can be run");
+    tasks_clear(&tasks);
+    buf_reset(&error);
+
+    assert_true(tasks_parse(&tasks, "", &error));
+    assert_false(tasks_find_programs(&tasks, "/nowhere", NULL, &error));
+    assert_string_equal(buf_text(&error), "WORKER_TASKS: generate_messages: \"leat-task\" is not a "
+                                          "program that can be run (looked for in PATH)");
+    tasks_clear(&tasks);
+    buf_clear(&error);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_text_means_the_built_in_task),
+        cmocka_unit_test(commands_are_split_at_blanks),
+        cmocka_unit_test(each_mistake_is_named),
+        cmocka_unit_test(a_type_has_at_most_128_bytes),
+        cmocka_unit_test(programs_are_found_along_the_path),
+        cmocka_unit_test(a_program_that_cannot_run_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

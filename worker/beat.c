@@ -1,0 +1,143 @@
+/*
+ * beat.c: a timer, and a copy of what was asked.
+ *
+ * Between a heartbeat and its answer jobs may be finished and new ones claimed.
+ * So the owners that were named are kept (`asked`), and an answer speaks of them,
+ * never of what is in hand now; an owner's text names one attempt and never
+ * comes back.
+ *
+ * The dangerous part is the time: the wait is at most a third of a lease, so
+ * that two may be lost before the lease is over; jitter only shortens it. After
+ * a failure the next one comes soon; when Redis is up again pool.c calls
+ * beat_now.
+ */
+#include "beat.h"
+
+#include "clock.h"
+#include "id.h"
+#include "job.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define AFTER_FAILURE_MS 500
+
+/* A holding's owner: <worker>:<A>. */
+struct owner {
+    char text[JOB_NAME_SIZE + 24];
+};
+
+struct beat {
+    struct beat_options options;
+    struct holding *jobs; /* both: worker_max_jobs of them */
+    struct owner *asked;
+    size_t asked_count;
+    int64_t since_ms; /* wall clock: when we started */
+    uv_timer_t timer;
+    bool asking;
+    bool stopped;
+};
+
+static void on_time(uv_timer_t *timer)
+{
+    beat_now(timer->data);
+}
+
+static void plan(struct beat *b, int64_t most_ms)
+{
+    if (b->stopped)
+        return;
+    uint32_t tenth = (uint32_t)(most_ms / 10);
+    uint64_t wait_ms = (uint64_t)most_ms - id_random_below(tenth + 1);
+    uv_timer_start(&b->timer, on_time, wait_ms, 0);
+}
+
+static int64_t interval_ms(const struct beat *b)
+{
+    return b->options.settings->lease_ms / 3;
+}
+
+static void on_answer(void *arg, enum status status, const struct heartbeat_result *result)
+{
+    struct beat *b = arg;
+    b->asking = false;
+    if (b->stopped)
+        return;
+    if (status != STATUS_OK) {
+        if (status != STATUS_LOST)
+            log_warn("heartbeat_failed", LOG_S("status", status_name(status)));
+        plan(b, min_i64(interval_ms(b), AFTER_FAILURE_MS));
+        return;
+    }
+    for (size_t i = 0; i < b->asked_count && i < result->count; i++) {
+        if (!result->held[i])
+            b->options.on_lost(b->options.arg, b->asked[i].text);
+    }
+    if (result->returned > 0)
+        log_warn("claims_returned", LOG_I("jobs", result->returned));
+    b->options.on_answered(b->options.arg);
+}
+
+void beat_now(struct beat *b)
+{
+    if (b->stopped || b->asking)
+        return;
+    struct heartbeat in = {
+        .worker = b->options.worker,
+        .jobs = b->jobs,
+        .capacity = (size_t)b->options.settings->worker_max_jobs,
+        .since_ms = b->since_ms,
+    };
+    in.count = b->options.gather(b->options.arg, b->jobs, in.capacity, &in.complete);
+    b->asked_count = in.count;
+    for (size_t i = 0; i < in.count; i++)
+        snprintf(b->asked[i].text, sizeof b->asked[i].text, "%s", b->jobs[i].owner);
+    b->asking = queue_heartbeat(b->options.queue, &in, on_answer, b) == STATUS_OK;
+    plan(b, b->asking ? interval_ms(b) : min_i64(interval_ms(b), AFTER_FAILURE_MS));
+}
+
+void beat_stop(struct beat *b)
+{
+    b->stopped = true;
+    uv_timer_stop(&b->timer);
+}
+
+static void release(struct beat *b)
+{
+    free(b->jobs);
+    free(b->asked);
+    free(b);
+}
+
+struct beat *beat_new(const struct beat_options *options)
+{
+    size_t most = (size_t)options->settings->worker_max_jobs;
+    struct beat *b = calloc(1, sizeof *b);
+    if (!b)
+        return NULL;
+    b->options = *options;
+    b->since_ms = clock_wall_ms();
+    b->jobs = calloc(most, sizeof *b->jobs);
+    b->asked = calloc(most, sizeof *b->asked);
+    if (!b->jobs || !b->asked) {
+        release(b);
+        return NULL;
+    }
+    uv_timer_init(options->loop, &b->timer);
+    b->timer.data = b;
+    return b;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+void beat_free(struct beat *b)
+{
+    if (!b)
+        return;
+    beat_stop(b);
+    uv_close((uv_handle_t *)&b->timer, on_closed);
+}

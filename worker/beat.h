@@ -1,0 +1,48 @@
+/**
+ * beat.h: the heartbeat: every third of a lease, all jobs in hand in one step.
+ *
+ * One is under way at most. It says which jobs this worker has, and is told which
+ * of them it has lost. With `complete` it also says that there are no others, so
+ * that jobs whose claim was never answered go back unspent.
+ *
+ * Thread: the loop's.
+ */
+#ifndef LEAT_BEAT_H
+#define LEAT_BEAT_H
+
+#include "base.h"
+#include "queue.h"
+#include "settings.h"
+
+#include <uv.h>
+
+struct beat;
+
+struct beat_options {
+    uv_loop_t *loop;                 /* all borrowed until beat_free */
+    const struct queue *queue;
+    const struct settings *settings;
+    const char *worker;
+    void *arg;
+    /* Write at most `most` jobs in hand to jobs, their texts borrowed; *complete: no claim is
+       under way. Returns how many. */
+    size_t (*gather)(void *arg, struct holding *jobs, size_t most, bool *complete);
+    /* The owner (holding.owner, unique to job and attempt) has lost its job. Borrowed. */
+    void (*on_lost)(void *arg, const char *owner);
+    /* Redis answered. */
+    void (*on_answered)(void *arg);
+};
+
+/* beat_new(options): gives; NULL: no memory. Waits for beat_now. */
+MUST_CHECK struct beat *beat_new(const struct beat_options *options);
+
+/* beat_now(b): one at once, unless one is under way; from then on every third of a lease. */
+void beat_now(struct beat *b);
+
+/* beat_stop(b): no more; one under way is still answered to nobody. */
+void beat_stop(struct beat *b);
+
+/* beat_free(b): after its Redis connection was freed. The memory goes when the loop has turned. */
+void beat_free(struct beat *b);
+
+#endif

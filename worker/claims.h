@@ -1,0 +1,61 @@
+/**
+ * claims.h: how jobs come to this worker.
+ *
+ *     RESTING   there is no room, or Redis is away: claims_seek goes on
+ *     CLAIMING  the step claim is under way
+ *     BLOCKED   nothing was there: BLPOP on the queue's wake list, at most 1 s
+ *     PAUSED    something failed: a short wait by a timer
+ *
+ * RESTING → CLAIMING → jobs, and more are left → CLAIMING
+ *                    → jobs, or none           → BLOCKED → CLAIMING
+ *                    → a failure               → PAUSED → CLAIMING
+ * A token on the list means nothing by itself; whatever BLPOP says, a claim
+ * follows. Where there is no room, RESTING instead of CLAIMING.
+ *
+ * Thread: the loop's.
+ */
+#ifndef LEAT_CLAIMS_H
+#define LEAT_CLAIMS_H
+
+#include "base.h"
+#include "queue.h"
+#include "settings.h"
+
+#include <uv.h>
+
+/* The longest that our BLPOP blocks: redis_options.block_ms of the wake connection. */
+#define CLAIMS_BLOCK_MS 1000
+
+struct claims;
+
+struct claims_options {
+    uv_loop_t *loop;                 /* all borrowed until claims_free */
+    const struct queue *queue;
+    const struct settings *settings;
+    struct redis *wake;              /* the connection that blocks */
+    const char *worker;
+    void *arg;
+    /* How many jobs may be taken now. */
+    size_t (*room)(void *arg);
+    /* Take them; comes also after claims_stop, for a claim that was under way. Borrowed. */
+    void (*on_jobs)(void *arg, const struct claimed *jobs, size_t count);
+    /* After claims_stop: no claim is under way any more. */
+    void (*on_stopped)(void *arg);
+};
+
+/* claims_new(options): RESTING. Gives; NULL: no memory. */
+MUST_CHECK struct claims *claims_new(const struct claims_options *options);
+
+/* claims_seek(c): there may be room, or Redis is up again. Harmless in every state. */
+void claims_seek(struct claims *c);
+
+/* claims_is_asking(c): whether a claim is under way: jobs may be ours that we do not know yet. */
+bool claims_is_asking(const struct claims *c);
+
+/* claims_stop(c): claim no more. on_stopped comes later where a claim is under way. */
+void claims_stop(struct claims *c);
+
+/* claims_free(c): after its Redis connections were freed. The memory goes when the loop has turned. */
+void claims_free(struct claims *c);
+
+#endif

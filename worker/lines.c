@@ -1,0 +1,108 @@
+/*
+ * lines.c: the task protocol's reading half, without a process or a loop.
+ *
+ * Called by slot.c with whatever a pipe gave. A search for LF never looks at a
+ * byte twice, and given-out bytes are moved away only when room is asked for, so
+ * that a read full of tiny lines costs one move.
+ *
+ * The dangerous part is a task that never writes an LF: as soon as more bytes
+ * than the longest line are there without one, the line is wrong; nobody waits
+ * for its end.
+ */
+#include "lines.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void lines_init(struct lines *l, size_t most)
+{
+    *l = (struct lines){.most = most};
+}
+
+void lines_reset(struct lines *l)
+{
+    size_t most = l->most;
+    buf_clear(&l->bytes);
+    lines_init(l, most);
+}
+
+char *lines_room(struct lines *l, size_t size)
+{
+    buf_drop(&l->bytes, l->taken);
+    l->taken = 0;
+    if (buf_reserve(&l->bytes, size))
+        return l->bytes.data + l->bytes.length;
+    l->bytes.failed = false;
+    return NULL;
+}
+
+void lines_filled(struct lines *l, size_t size)
+{
+    l->bytes.length += size;
+    l->bytes.data[l->bytes.length] = '\0';
+}
+
+bool lines_is_empty(const struct lines *l)
+{
+    return l->taken == l->bytes.length;
+}
+
+static enum line_kind too_long(const struct lines *l, struct line *line)
+{
+    snprintf(line->wrong, sizeof line->wrong, "line %" PRIu64 " is longer than %zu bytes", l->count,
+             l->most);
+    return LINE_WRONG;
+}
+
+static enum line_kind read_control(const struct lines *l, struct line *line)
+{
+    json_read_control(line->data, line->length, &line->control);
+    if (line->control.kind == JSON_CONTROL_DONE)
+        return LINE_DONE;
+    if (line->control.kind == JSON_CONTROL_FAILED)
+        return LINE_FAILED;
+    snprintf(line->wrong, sizeof line->wrong,
+             "line %" PRIu64 " has the key \"leat\", and says neither done nor failed", l->count);
+    return LINE_WRONG;
+}
+
+static enum line_kind tell(const struct lines *l, char *data, size_t length, struct line *line)
+{
+    struct json_info info;
+    line->data = data;
+    line->length = length;
+    if (length > l->most)
+        return too_long(l, line);
+    if (!json_check(data, length, &info)) {
+        snprintf(line->wrong, sizeof line->wrong, "line %" PRIu64 " is not JSON at byte %zu: %s",
+                 l->count, info.offset, info.reason);
+        return LINE_WRONG;
+    }
+    if (!info.is_object) {
+        snprintf(line->wrong, sizeof line->wrong, "line %" PRIu64 " is not a JSON object", l->count);
+        return LINE_WRONG;
+    }
+    if (info.is_control)
+        return read_control(l, line);
+    json_flatten(data, length);
+    return LINE_MESSAGE;
+}
+
+enum line_kind lines_next(struct lines *l, bool at_end, struct line *line)
+{
+    if (lines_is_empty(l))
+        return LINE_NONE;
+    char *data = l->bytes.data + l->taken;
+    size_t length = l->bytes.length - l->taken;
+    char *end = memchr(data + l->searched, '\n', length - l->searched);
+    if (!end && !at_end && length <= l->most) {
+        l->searched = length;
+        return LINE_NONE;
+    }
+    size_t used = end ? (size_t)(end - data) : length;
+    l->taken += used + (end ? 1 : 0);
+    l->searched = 0;
+    l->count++;
+    return tell(l, data, used, line);
+}

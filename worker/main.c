@@ -1,0 +1,117 @@
+/*
+ * main.c: leat-worker. Reads the settings, wires the parts, waits for the end.
+ */
+#include "log.h"
+#include "pool.h"
+#include "settings.h"
+#include "status.h"
+#include "tasks.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    log_info("signal", LOG_I("number", number));
+    pool_drain(signal->data);
+}
+
+static int fail(const struct buf *error)
+{
+    fprintf(stderr, "leat-worker: %s\n", buf_text(error));
+    return 2;
+}
+
+static int help(void)
+{
+    struct buf text = {0};
+    buf_puts(&text, "Usage: leat-worker [--help | --version]\n\n"
+                    "Takes jobs from Redis and runs them in task processes.\n"
+                    "SIGTERM or SIGINT: finish what is in hand, then leave; twice: hand it back.\n\n"
+                    "Settings, from the environment:\n");
+    settings_help(SETTINGS_WORKER, &text);
+    fputs(buf_text(&text), stdout);
+    buf_clear(&text);
+    return 0;
+}
+
+/* The folder of our own program: leat-task lies beside it. */
+static void own_folder(char *out, size_t size)
+{
+    size_t length = size;
+    if (uv_exepath(out, &length) != 0)
+        length = 0;
+    out[length] = '\0';
+    char *slash = strrchr(out, '/');
+    if (slash)
+        *slash = '\0';
+}
+
+static bool load(struct settings *settings, struct tasks *tasks, struct buf *error)
+{
+    char folder[4096];
+    own_folder(folder, sizeof folder);
+    return settings_load(settings, SETTINGS_WORKER, error) &&
+           tasks_parse(tasks, settings->worker_tasks, error) &&
+           tasks_find_programs(tasks, folder, getenv("PATH"), error);
+}
+
+static void watch(uv_loop_t *loop, uv_signal_t *signal, int number, struct pool *pool)
+{
+    uv_signal_init(loop, signal);
+    signal->data = pool;
+    uv_signal_start(signal, on_signal, number);
+    uv_unref((uv_handle_t *)signal);
+}
+
+static int serve(const struct settings *settings, const struct tasks *tasks)
+{
+    uv_loop_t *loop = uv_default_loop();
+    uv_signal_t term, interrupt;
+    struct pool *pool = pool_new(loop, settings, tasks);
+    if (!pool) {
+        log_error("not_started", LOG_S("why", status_text(STATUS_NO_MEMORY)));
+        return 1;
+    }
+    watch(loop, &term, SIGTERM, pool);
+    watch(loop, &interrupt, SIGINT, pool);
+    uv_run(loop, UV_RUN_DEFAULT);
+    int code = pool_exit_code(pool);
+    if (pool_is_stuck(pool))
+        return code;
+    uv_close((uv_handle_t *)&term, NULL);
+    uv_close((uv_handle_t *)&interrupt, NULL);
+    uv_run(loop, UV_RUN_DEFAULT);
+    uv_loop_close(loop);
+    pool_free(pool);
+    log_info("ended", LOG_I("code", code));
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings;
+    struct tasks tasks = {0};
+    struct buf error = {0};
+    enum log_level level = LOG_LEVEL_INFO;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return help();
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return puts("leat-worker " LEAT_VERSION) < 0;
+    if (argc != 1)
+        buf_puts(&error, "takes no arguments but --help or --version");
+    int code = 2;
+    if (argc != 1 || !load(&settings, &tasks, &error)) {
+        fail(&error);
+    } else if (log_level_of(settings.log_level, &level)) {
+        log_open("leat-worker", level);
+        signal(SIGPIPE, SIG_IGN);
+        settings_log(&settings, SETTINGS_WORKER);
+        code = serve(&settings, &tasks);
+    }
+    tasks_clear(&tasks);
+    buf_clear(&error);
+    return code;
+}

@@ -1,0 +1,95 @@
+/**
+ * outbox.h: the messages of one attempt, from the task's mouth until nobody can
+ * ask for them again.
+ *
+ * Messages are numbered 1, 2, 3 …; each is in one of four places, in this order:
+ *
+ *     dropped | kept          | in flight      | pending
+ *             | acknowledged, | sent, not yet  | not yet sent
+ *             | may be needed | answered       |
+ *             first           acknowledged+1   sent+1          last
+ *
+ *     outbox_put            adds a pending one
+ *     outbox_next           pending → in flight (one batch at a time)
+ *     outbox_acknowledge    in flight → kept; beyond keep_bytes the oldest are dropped
+ *     outbox_unsend         in flight → pending: the answer never came
+ *     outbox_rewind         kept → pending: Redis lost them
+ *
+ * Invariant: first - 1 ≤ acknowledged ≤ sent ≤ last.
+ * Nothing here knows of a loop or of Redis. Thread: the owner's.
+ */
+#ifndef LEAT_OUTBOX_H
+#define LEAT_OUTBOX_H
+
+#include "base.h"
+#include "buf.h"
+#include "queue.h"
+#include "status.h"
+
+/* The most that one batch holds; a single longer message goes alone. */
+#define OUTBOX_BATCH_COUNT 256
+#define OUTBOX_BATCH_BYTES (256 << 10)
+
+/* Embedded; all members are private to outbox.c. */
+struct outbox {
+    struct buf bytes;    /* the messages one behind the other, from `gone` on */
+    size_t gone;         /* bytes at the front that were dropped, not yet moved away */
+    uint32_t *lengths;   /* a ring: of message n at n % capacity */
+    uint64_t capacity;   /* a power of two; 0 before the first message */
+    uint64_t first;      /* oldest that is kept */
+    uint64_t acknowledged;
+    uint64_t sent;
+    uint64_t last;
+    size_t acknowledged_bytes; /* of first … acknowledged */
+    size_t keep_bytes;
+};
+
+/* outbox_init(o, keep_bytes): empty; keeps so many acknowledged bytes. */
+void outbox_init(struct outbox *o, size_t keep_bytes);
+
+/* outbox_clear(o): give the memory back; init again before use. */
+void outbox_clear(struct outbox *o);
+
+/**
+ * outbox_put(o, data, length)
+ * Add message last + 1. Copies the bytes.
+ * STATUS_NO_MEMORY: nothing changed.
+ */
+MUST_CHECK enum status outbox_put(struct outbox *o, const char *data, size_t length);
+
+/**
+ * outbox_next(o, messages, first)
+ * Make the next batch: as many pending messages as fit, at least one.
+ *
+ * messages has room for OUTBOX_BATCH_COUNT; their bytes are borrowed until the
+ * next call. *first: the number of the first, acknowledged + 1. Returns how many;
+ * 0 when nothing is pending or a batch is in flight.
+ */
+size_t outbox_next(struct outbox *o, struct message *messages, uint64_t *first);
+
+/* outbox_acknowledge(o, last): Redis has messages 1 … last. In-flight ones beyond are pending again. */
+void outbox_acknowledge(struct outbox *o, uint64_t last);
+
+/* outbox_unsend(o): what is in flight is pending again. */
+void outbox_unsend(struct outbox *o);
+
+/**
+ * outbox_rewind(o, last)
+ * Redis lost everything behind last: what comes after is pending again.
+ * False: some of that was dropped; nothing changed.
+ */
+MUST_CHECK bool outbox_rewind(struct outbox *o, uint64_t last);
+
+/* outbox_waiting_bytes(o): bytes in flight or pending: what flow control looks at. */
+size_t outbox_waiting_bytes(const struct outbox *o);
+
+/* outbox_settled(o): every message is acknowledged. */
+bool outbox_settled(const struct outbox *o);
+
+/* outbox_last(o): the number of the last message put in; 0 for none. */
+uint64_t outbox_last(const struct outbox *o);
+
+/* outbox_acknowledged(o): Redis had messages 1 … n at the last answer. */
+uint64_t outbox_acknowledged(const struct outbox *o);
+
+#endif

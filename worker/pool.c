@@ -1,0 +1,429 @@
+/*
+ * pool.c: wires the parts of a worker together. Read pool.h first.
+ *
+ *   claims ──jobs──▶ runs ──lines──▶ crew (task processes)
+ *     ▲               │ ▲
+ *     └──── room ─────┘ └── lost, cancelled ── beat, the channel
+ *
+ * Called by main.c; everything below runs in its loop. A job in hand is in
+ * `runs` from its claim until its run settles; the heartbeat names exactly these.
+ *
+ * The dangerous part is the end. Connections are freed first: that answers every
+ * outstanding step, so that runs, claims and heartbeat may be freed after them.
+ */
+#include "pool.h"
+
+#include "beat.h"
+#include "claims.h"
+#include "crew.h"
+#include "id.h"
+#include "keys.h"
+#include "log.h"
+#include "reaper.h"
+#include "redis.h"
+#include "run.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME_MOST 100 /* of the worker's id */
+#define LAST_MS 3000  /* for Redis to take what is handed back, and for goodbye */
+
+enum phase { SERVING, DRAINING, RETURNING, LEAVING, CLOSED };
+
+struct pool {
+    uv_loop_t *loop;
+    const struct settings *settings;
+    const struct tasks *tasks;
+    enum phase phase;
+    char name[NAME_MOST + 1];
+    char connection_names[3][NAME_MOST + 8];
+    struct buf channel;
+
+    struct redis *steps, *wake, *listen;
+    struct queue queue;
+    struct crew *crew;
+    struct claims *claims;
+    struct beat *beat;
+    struct reaper *reaper;
+
+    struct run_host host;
+    struct run **runs; /* worker_max_jobs places */
+    size_t run_count;
+
+    uv_timer_t timer; /* the bound of the phase */
+    bool was_up;
+    bool left; /* goodbye was answered, or cannot be */
+    bool stuck;
+    int exit_code;
+};
+
+static void advance(struct pool *pool);
+
+/* ---- jobs in hand ---- */
+
+static size_t room(void *arg)
+{
+    const struct pool *pool = arg;
+    size_t taken = pool->run_count + crew_ending(pool->crew);
+    size_t most = (size_t)pool->settings->worker_max_jobs;
+    return taken < most ? most - taken : 0;
+}
+
+static void on_settled(void *arg, struct run *run)
+{
+    struct pool *pool = arg;
+    for (size_t i = 0; i < pool->run_count; i++) {
+        if (pool->runs[i] == run)
+            pool->runs[i--] = pool->runs[--pool->run_count];
+    }
+    claims_seek(pool->claims);
+    advance(pool);
+}
+
+static void on_jobs(void *arg, const struct claimed *jobs, size_t count)
+{
+    struct pool *pool = arg;
+    for (size_t i = 0; i < count; i++) {
+        struct run *run = NULL;
+        if (pool->run_count < (size_t)pool->settings->worker_max_jobs)
+            run = run_new(&pool->host, &jobs[i]);
+        if (!run) {
+            /* The heartbeat will not name it, and so it goes back. */
+            log_error("claim_dropped", LOG_S("job", jobs[i].id));
+            continue;
+        }
+        pool->runs[pool->run_count++] = run;
+        if (pool->phase == SERVING)
+            run_work(run, tasks_find(pool->tasks, jobs[i].type));
+        else
+            run_hand_back(run, true);
+    }
+}
+
+static struct run *run_of(const struct pool *pool, const char *job, size_t length)
+{
+    for (size_t i = 0; i < pool->run_count; i++) {
+        const char *id = run_holding(pool->runs[i])->id;
+        if (strlen(id) == length && memcmp(id, job, length) == 0)
+            return pool->runs[i];
+    }
+    return NULL;
+}
+
+/* Settling moves the last run to the place of the one that goes: so from the end. */
+static void each_run(struct pool *pool, void (*act)(struct run *run))
+{
+    for (size_t i = pool->run_count; i-- > 0;)
+        act(pool->runs[i]);
+}
+
+/* ---- what Redis says ---- */
+
+static void on_state(void *arg, bool up)
+{
+    struct pool *pool = arg;
+    if (!up)
+        return;
+    if (!pool->was_up)
+        log_info("ready", LOG_S("worker", pool->name));
+    pool->was_up = true;
+    beat_now(pool->beat);
+    each_run(pool, run_resume);
+    claims_seek(pool->claims);
+}
+
+static void on_refused(void *arg, const char *words)
+{
+    struct pool *pool = arg;
+    if (pool->phase == CLOSED)
+        return;
+    log_error("redis_refused", LOG_S("why", words));
+    if (pool->was_up)
+        return;
+    pool->exit_code = 1;
+    pool->phase = LEAVING;
+    pool->left = true;
+    advance(pool);
+}
+
+/* A stop: the job has its terminal entry already. */
+static void on_message(void *arg, const char *data, size_t length)
+{
+    struct run *run = run_of(arg, data, length);
+    if (run)
+        run_lose(run, "cancelled");
+}
+
+static size_t gather(void *arg, struct holding *jobs, size_t most, bool *complete)
+{
+    const struct pool *pool = arg;
+    assert(pool->run_count <= most);
+    for (size_t i = 0; i < pool->run_count; i++)
+        jobs[i] = *run_holding(pool->runs[i]);
+    *complete = !claims_is_asking(pool->claims);
+    return pool->run_count;
+}
+
+static void on_lost(void *arg, const char *owner)
+{
+    struct pool *pool = arg;
+    for (size_t i = pool->run_count; i-- > 0;) {
+        if (strcmp(run_holding(pool->runs[i])->owner, owner) == 0) {
+            run_lose(pool->runs[i], "fenced");
+            return;
+        }
+    }
+}
+
+/* For whoever watches over this process: it lives and Redis answers. */
+static void touch(const char *path)
+{
+    if (!*path)
+        return;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0 || futimens(fd, NULL) != 0)
+        log_warn("health_file", LOG_S("path", path), LOG_S("why", strerror(errno)));
+    if (fd >= 0)
+        close(fd);
+}
+
+static void on_answered(void *arg)
+{
+    struct pool *pool = arg;
+    touch(pool->settings->worker_health_file);
+    each_run(pool, run_look);
+}
+
+/* ---- the way out ---- */
+
+static void bound(struct pool *pool, int64_t wait_ms);
+
+static void enter_returning(struct pool *pool, bool now)
+{
+    int64_t stop_ms = now ? 0 : pool->settings->task_stop_ms;
+    pool->phase = RETURNING;
+    bound(pool, stop_ms + LAST_MS);
+    for (size_t i = pool->run_count; i-- > 0;)
+        run_hand_back(pool->runs[i], now);
+    if (now)
+        crew_kill(pool->crew);
+}
+
+static void close_all(struct pool *pool)
+{
+    pool->phase = CLOSED;
+    redis_free(pool->listen);
+    redis_free(pool->wake);
+    redis_free(pool->steps);
+    pool->listen = pool->wake = pool->steps = NULL;
+    /* A claim may have been answered after all. */
+    each_run(pool, run_give_up);
+    reaper_free(pool->reaper);
+    beat_free(pool->beat);
+    claims_free(pool->claims);
+    crew_free(pool->crew);
+    uv_close((uv_handle_t *)&pool->timer, NULL);
+}
+
+static void on_goodbye(void *arg, enum status status, const struct redisReply *reply)
+{
+    struct pool *pool = arg;
+    (void)status;
+    (void)reply;
+    pool->left = true;
+    advance(pool);
+}
+
+static void enter_leaving(struct pool *pool)
+{
+    pool->phase = LEAVING;
+    beat_stop(pool->beat);
+    crew_close(pool->crew);
+    bound(pool, 2 * pool->settings->task_stop_ms + LAST_MS);
+    pool->left = queue_leave(&pool->queue, pool->name, on_goodbye, pool) != STATUS_OK;
+}
+
+/* Go on to the next phase if this one has nothing left to wait for. */
+static void advance(struct pool *pool)
+{
+    bool waits_for_jobs = pool->phase == DRAINING || pool->phase == RETURNING;
+    if (waits_for_jobs && pool->run_count == 0 && !claims_is_asking(pool->claims))
+        enter_leaving(pool);
+    if (pool->phase == LEAVING && pool->left && crew_is_empty(pool->crew))
+        close_all(pool);
+}
+
+/* The phase has lasted long enough. */
+static void on_bound(uv_timer_t *timer)
+{
+    struct pool *pool = timer->data;
+    if (pool->phase == DRAINING) {
+        log_warn("drain_over", LOG_I("jobs", pool->run_count));
+        enter_returning(pool, false);
+    } else if (pool->phase == RETURNING) {
+        each_run(pool, run_give_up);
+        if (pool->phase == RETURNING)
+            enter_leaving(pool);
+    } else if (pool->phase == LEAVING && !pool->left) {
+        pool->left = true;
+        crew_kill(pool->crew);
+        bound(pool, LAST_MS);
+    } else if (pool->phase == LEAVING) {
+        crew_kill(pool->crew);
+        pool->stuck = true;
+        uv_stop(pool->loop);
+    }
+    advance(pool);
+}
+
+static void bound(struct pool *pool, int64_t wait_ms)
+{
+    uv_timer_start(&pool->timer, on_bound, (uint64_t)wait_ms, 0);
+}
+
+void pool_drain(struct pool *pool)
+{
+    if (pool->phase == SERVING) {
+        log_info("draining", LOG_I("jobs", pool->run_count));
+        pool->phase = DRAINING;
+        claims_stop(pool->claims);
+        crew_close(pool->crew);
+        bound(pool, pool->settings->worker_drain_ms);
+    } else if (pool->phase == DRAINING || pool->phase == RETURNING) {
+        log_info("draining_at_once", LOG_I("jobs", pool->run_count));
+        enter_returning(pool, true);
+    }
+    advance(pool);
+}
+
+static void on_stopped(void *arg)
+{
+    advance(arg);
+}
+
+/* A process is gone: there may be room, or nobody left to wait for. */
+static void on_gone(void *arg)
+{
+    struct pool *pool = arg;
+    claims_seek(pool->claims);
+    advance(pool);
+}
+
+/* ---- the object ---- */
+
+/* worker-<hostname>-<6 hex>, of bytes that may stand in a key. */
+static void make_name(struct pool *pool)
+{
+    char host[65] = "", suffix[7];
+    size_t length = sizeof host;
+    if (uv_os_gethostname(host, &length) != 0)
+        snprintf(host, sizeof host, "unknown");
+    for (char *c = host; *c; c++) {
+        bool fits = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                    (*c >= '0' && *c <= '9') || *c == '_' || *c == '.' || *c == '-';
+        if (!fits)
+            *c = '-';
+    }
+    id_random_hex(suffix, sizeof suffix - 1);
+    snprintf(pool->name, sizeof pool->name, "worker-%s-%s", host, suffix);
+    static const char *const uses[] = {"steps", "wake", "listen"};
+    for (size_t i = 0; i < COUNT_OF(uses); i++)
+        snprintf(pool->connection_names[i], sizeof pool->connection_names[i], "%s:%s", pool->name,
+                 uses[i]);
+}
+
+static bool connect_all(struct pool *pool)
+{
+    struct redis_options options = {.loop = pool->loop, .settings = pool->settings, .arg = pool};
+    struct redis_options steps = options, wake = options, listen = options;
+    steps.name = pool->connection_names[0];
+    wake.name = pool->connection_names[1];
+    listen.name = pool->connection_names[2];
+    steps.scripts = true;
+    steps.on_state = on_state;
+    steps.on_refused = on_refused;
+    wake.block_ms = CLAIMS_BLOCK_MS;
+    listen.channel = buf_text(&pool->channel);
+    listen.on_message = on_message;
+    pool->steps = redis_new(&steps);
+    pool->wake = redis_new(&wake);
+    pool->listen = redis_new(&listen);
+    pool->queue = (struct queue){.redis = pool->steps, .settings = pool->settings};
+    return pool->steps && pool->wake && pool->listen;
+}
+
+static bool make_parts(struct pool *pool)
+{
+    const struct crew_options crew = {pool->loop, pool->settings, pool, on_gone};
+    const struct claims_options claims = {
+        .loop = pool->loop, .queue = &pool->queue, .settings = pool->settings,
+        .wake = pool->wake, .worker = pool->name,  .arg = pool,
+        .room = room,       .on_jobs = on_jobs,    .on_stopped = on_stopped,
+    };
+    const struct beat_options beat = {
+        .loop = pool->loop,     .queue = &pool->queue, .settings = pool->settings,
+        .worker = pool->name,   .arg = pool,           .gather = gather,
+        .on_lost = on_lost,     .on_answered = on_answered,
+    };
+    pool->crew = crew_new(&crew);
+    pool->claims = claims_new(&claims);
+    pool->beat = beat_new(&beat);
+    pool->reaper = reaper_new(pool->loop, &pool->queue, pool->settings->worker_queues);
+    pool->runs = calloc((size_t)pool->settings->worker_max_jobs, sizeof *pool->runs);
+    pool->host = (struct run_host){
+        .loop = pool->loop,
+        .queue = &pool->queue,
+        .settings = pool->settings,
+        .crew = pool->crew,
+        .arg = pool,
+        .on_settled = on_settled,
+    };
+    return pool->crew && pool->claims && pool->beat && pool->reaper && pool->runs;
+}
+
+struct pool *pool_new(uv_loop_t *loop, const struct settings *settings, const struct tasks *tasks)
+{
+    struct pool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return NULL;
+    pool->loop = loop;
+    pool->settings = settings;
+    pool->tasks = tasks;
+    make_name(pool);
+    key_make(&pool->channel, settings->key_prefix, KEY_WORKER, pool->name);
+    uv_timer_init(loop, &pool->timer);
+    pool->timer.data = pool;
+    if (buf_ok(&pool->channel) && connect_all(pool) && make_parts(pool))
+        return pool;
+    /* What could not be made is NULL, and freeing that is harmless. */
+    close_all(pool);
+    uv_run(loop, UV_RUN_DEFAULT);
+    pool_free(pool);
+    return NULL;
+}
+
+int pool_exit_code(const struct pool *pool)
+{
+    return pool->exit_code;
+}
+
+bool pool_is_stuck(const struct pool *pool)
+{
+    return pool->stuck;
+}
+
+void pool_free(struct pool *pool)
+{
+    if (!pool)
+        return;
+    buf_clear(&pool->channel);
+    free(pool->runs);
+    free(pool);
+}

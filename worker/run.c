@@ -1,0 +1,541 @@
+/*
+ * run.c: the state machine of one job. Read run.h first.
+ *
+ * Called by pool.c. Its three partners call back at their own times: the task
+ * process (take_message, take_end), Redis (on_appended, on_finished,
+ * on_handed_back), the timers. None of them decides what comes next; they write
+ * down what they know, and next() does.
+ *
+ * The dangerous parts: a run may be settled while a step is unanswered (fenced
+ * by the heartbeat), so answers look at the phase first and the memory goes last
+ * (release); and an attempt may have to fail for a reason of ours (history,
+ * foreign_writer) while its task believes that it is done: abandon() replaces
+ * the verdict as long as `finish` has not been answered.
+ */
+#include "run.h"
+
+#include "buf.h"
+#include "clock.h"
+#include "id.h"
+#include "json.h"
+#include "log.h"
+#include "outbox.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FLOW_MOST_BYTES (1 << 20)
+#define RETRY_FIRST_MS 50
+#define RETRY_MOST_MS 1000
+#define REFUSED_MOST 5
+
+enum phase { WORKING, FINISHING, RETURNING, SETTLED };
+enum step { NONE, APPEND, FINISH, HAND_BACK };
+
+struct run {
+    const struct run_host *host;
+    enum phase phase;
+    enum step step; /* under way */
+    struct holding holding; /* its texts are the four below */
+    char id[JOB_ID_SIZE];
+    char feature_id[JOB_NAME_SIZE];
+    char chat_id[JOB_NAME_SIZE];
+    char type[JOB_NAME_SIZE];
+    char owner[JOB_NAME_SIZE + 24];
+    uint64_t number;
+    int64_t timeout_ms;
+    int64_t begun_ms; /* steady */
+    struct buf payload;
+
+    const struct task *task;
+    struct slot *slot;
+    struct outbox outbox;
+    bool full;      /* Redis is out of memory: the task is not read */
+    bool look;      /* an append is wanted even without messages */
+    bool remake;    /* the same: the stream's marker may be missing */
+    bool appended;  /* since the last run_look */
+    bool abandoned; /* messages do not count any more */
+    bool again;     /* finish was sent before, with an unknown outcome */
+    unsigned gone_count;
+    unsigned refused_count;
+
+    /* The verdict, from FINISHING on. */
+    enum finish_how how;
+    bool retry;
+    struct buf reason, detail;
+
+    uv_timer_t timeout;
+    uv_timer_t wait; /* after a failed step */
+    int64_t wait_ms;
+    int open_timers;
+};
+
+static void next(struct run *run);
+
+/* ---- the end of a run ---- */
+
+static void release(struct run *run)
+{
+    if (run->phase != SETTLED || run->step != NONE || run->open_timers > 0)
+        return;
+    outbox_clear(&run->outbox);
+    buf_clear(&run->payload);
+    buf_clear(&run->reason);
+    buf_clear(&run->detail);
+    free(run);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct run *run = handle->data;
+    run->open_timers--;
+    release(run);
+}
+
+static void settle(struct run *run)
+{
+    assert(run->phase != SETTLED && !run->slot);
+    run->phase = SETTLED;
+    uv_close((uv_handle_t *)&run->timeout, on_timer_closed);
+    uv_close((uv_handle_t *)&run->wait, on_timer_closed);
+    run->host->on_settled(run->host->arg, run);
+}
+
+static void drop_slot(struct run *run)
+{
+    struct slot *slot = run->slot;
+    run->slot = NULL;
+    if (slot)
+        slot_drop(slot);
+}
+
+void run_lose(struct run *run, const char *event)
+{
+    log_warn(event, LOG_S("job", run->id), LOG_I("attempt", run->number));
+    drop_slot(run);
+    settle(run);
+}
+
+void run_give_up(struct run *run)
+{
+    log_warn("given_up", LOG_S("job", run->id), LOG_I("attempt", run->number));
+    drop_slot(run);
+    settle(run);
+}
+
+/* ---- verdicts ---- */
+
+/* Texts are copied; what cannot be copied is left out, never the verdict. */
+static void set_verdict(struct run *run, enum finish_how how, const char *reason, const char *detail,
+                        bool retry)
+{
+    run->how = how;
+    run->retry = retry;
+    buf_reset(&run->reason);
+    buf_reset(&run->detail);
+    buf_puts(&run->reason, reason);
+    buf_puts(&run->detail, detail);
+}
+
+static void begin_finishing(struct run *run)
+{
+    run->phase = FINISHING;
+    uv_timer_stop(&run->timeout);
+}
+
+/* The attempt fails for a reason of ours, and its messages do not count. */
+static void abandon(struct run *run, const char *reason, const char *detail)
+{
+    run->abandoned = true;
+    outbox_clear(&run->outbox);
+    if (run->phase == WORKING)
+        slot_stop(run->slot, reason, detail);
+    else if (run->phase == FINISHING && run->how == FINISH_DONE)
+        set_verdict(run, FINISH_FAILED, reason, detail, true);
+}
+
+/* ---- steps ---- */
+
+static void on_wait_over(uv_timer_t *timer)
+{
+    next(timer->data);
+}
+
+/* A failed step is made again after 50 ms, 100 ms … 1 s, or as soon as Redis is up again. */
+static void wait(struct run *run)
+{
+    run->wait_ms = run->wait_ms ? min_i64(2 * run->wait_ms, RETRY_MOST_MS) : RETRY_FIRST_MS;
+    uint32_t half = (uint32_t)run->wait_ms / 2;
+    uv_timer_start(&run->wait, on_wait_over, half + id_random_below(half + 1), 0);
+}
+
+static void apply_flow(struct run *run)
+{
+    if (!run->slot)
+        return;
+    size_t waiting = outbox_waiting_bytes(&run->outbox);
+    if (run->full || waiting > FLOW_MOST_BYTES)
+        slot_pause(run->slot);
+    else if (waiting < FLOW_MOST_BYTES / 2)
+        slot_resume(run->slot);
+}
+
+static const char *step_name(enum step step)
+{
+    static const char *const names[] = {"none", "append", "finish", "hand_back"};
+    return names[step];
+}
+
+/* A step did not work; its outcome may be unknown. */
+static void take_failure(struct run *run, enum step step, enum status status)
+{
+    if (status != STATUS_LOST && status != STATUS_CLOSED)
+        log_warn("step_failed", LOG_S("job", run->id), LOG_S("step", step_name(step)),
+                 LOG_S("status", status_name(status)));
+    outbox_unsend(&run->outbox);
+    if (step == FINISH && status == STATUS_LOST)
+        run->again = true;
+    if (status == STATUS_FULL) {
+        run->full = true;
+        apply_flow(run);
+    }
+    if (status != STATUS_REFUSED) {
+        wait(run);
+    } else if (step == APPEND) {
+        abandon(run, "refused", "Redis refuses to write to the stream");
+        next(run);
+    } else if (++run->refused_count < REFUSED_MOST) {
+        wait(run);
+    } else {
+        run_give_up(run);
+    }
+}
+
+static void take_gone(struct run *run, uint64_t last)
+{
+    log_warn("stream_lost", LOG_S("job", run->id), LOG_I("left", last),
+             LOG_I("written", outbox_acknowledged(&run->outbox)));
+    if (!outbox_rewind(&run->outbox, last)) {
+        abandon(run, "history", "Redis lost messages that are not kept any more");
+    } else {
+        run->remake = true;
+        /* Never in a circle without a pause. */
+        if (run->gone_count++ > 0)
+            wait(run);
+    }
+    apply_flow(run);
+    next(run);
+}
+
+static void take_appended(struct run *run, uint64_t last)
+{
+    run->full = run->look = run->remake = false;
+    run->gone_count = 0;
+    run->wait_ms = 0;
+    if (run->abandoned)
+        outbox_unsend(&run->outbox);
+    else if (last <= outbox_last(&run->outbox))
+        outbox_acknowledge(&run->outbox, last);
+    else
+        abandon(run, "foreign_writer", "Redis counts more messages than were written");
+    apply_flow(run);
+    next(run);
+}
+
+static void on_appended(void *arg, enum status status, const struct append_result *result)
+{
+    struct run *run = arg;
+    run->step = NONE;
+    if (run->phase == SETTLED) {
+        release(run);
+    } else if (status != STATUS_OK) {
+        take_failure(run, APPEND, status);
+    } else if (result->outcome == APPEND_FENCED) {
+        run_lose(run, "fenced");
+    } else if (result->outcome == APPEND_FOREIGN) {
+        abandon(run, "foreign_writer", "another program writes to the chat's stream");
+        next(run);
+    } else if (result->outcome == APPEND_GONE) {
+        take_gone(run, result->last);
+    } else {
+        take_appended(run, result->last);
+    }
+}
+
+static enum status send_append(struct run *run)
+{
+    struct message messages[OUTBOX_BATCH_COUNT];
+    uint64_t first;
+    size_t count = outbox_next(&run->outbox, messages, &first);
+    run->appended = true;
+    return queue_append(run->host->queue, &run->holding, first, messages, count, on_appended, run);
+}
+
+static void log_finished(const struct run *run, const char *state)
+{
+    static const char *const words[] = {"done", "failed", "died"};
+    log_info("finished", LOG_S("job", run->id), LOG_S("type", run->type),
+             LOG_I("attempt", run->number), LOG_S("how", words[run->how]),
+             LOG_S("reason", buf_text(&run->reason)), LOG_S("state", state),
+             LOG_I("messages", outbox_last(&run->outbox)),
+             LOG_I("took_ms", clock_steady_ms() - run->begun_ms));
+}
+
+static void on_finished(void *arg, enum status status, const struct finish_result *result)
+{
+    struct run *run = arg;
+    run->step = NONE;
+    if (run->phase == SETTLED) {
+        release(run);
+    } else if (status != STATUS_OK) {
+        take_failure(run, FINISH, status);
+    } else if (result->outcome == FINISH_FENCED && !run->again) {
+        run_lose(run, "fenced");
+    } else if (result->outcome == FINISH_FOREIGN) {
+        abandon(run, "foreign_writer", "another program writes to the chat's stream");
+        next(run);
+    } else if (result->outcome == FINISH_GONE) {
+        take_gone(run, result->last);
+    } else {
+        /* Fenced after an unknown outcome: most likely by that very step. */
+        log_finished(run, job_state_name(result->state));
+        settle(run);
+    }
+}
+
+static enum status send_finish(struct run *run)
+{
+    struct finish finish = {
+        .how = run->how,
+        .last = outbox_last(&run->outbox),
+        .reason = buf_text(&run->reason),
+        .detail = buf_text(&run->detail),
+        .retry = run->retry,
+    };
+    return queue_finish(run->host->queue, &run->holding, &finish, on_finished, run);
+}
+
+static void on_handed_back(void *arg, enum status status, bool was_ours)
+{
+    struct run *run = arg;
+    run->step = NONE;
+    if (run->phase == SETTLED) {
+        release(run);
+    } else if (status != STATUS_OK) {
+        take_failure(run, HAND_BACK, status);
+    } else {
+        log_info("handed_back", LOG_S("job", run->id), LOG_I("attempt", run->number),
+                 LOG_I("was_ours", was_ours));
+        settle(run);
+    }
+}
+
+static enum step wanted_step(const struct run *run)
+{
+    bool unwritten = !run->abandoned &&
+                     (!outbox_settled(&run->outbox) || run->look || run->remake);
+    switch (run->phase) {
+    case WORKING:
+        return unwritten ? APPEND : NONE;
+    case FINISHING:
+        return unwritten ? APPEND : FINISH;
+    case RETURNING:
+        return run->slot ? NONE : HAND_BACK;
+    case SETTLED:
+        break;
+    }
+    return NONE;
+}
+
+static void next(struct run *run)
+{
+    if (run->step != NONE || uv_is_active((uv_handle_t *)&run->wait))
+        return;
+    enum step step = wanted_step(run);
+    enum status status = STATUS_OK;
+    if (step == NONE)
+        return;
+    run->step = step;
+    if (step == APPEND)
+        status = send_append(run);
+    else if (step == FINISH)
+        status = send_finish(run);
+    else
+        status = queue_hand_back(run->host->queue, &run->holding, on_handed_back, run);
+    if (status != STATUS_OK) {
+        run->step = NONE;
+        take_failure(run, step, status);
+    }
+}
+
+/* ---- the task ---- */
+
+static void take_message(void *arg, const char *data, size_t length)
+{
+    struct run *run = arg;
+    if (run->phase != WORKING || run->abandoned)
+        return;
+    if (outbox_put(&run->outbox, data, length) != STATUS_OK) {
+        abandon(run, "memory", "the worker has no memory for a message");
+        return;
+    }
+    apply_flow(run);
+    next(run);
+}
+
+static void give_to_crew(struct run *run, bool fresh);
+
+static void take_end(void *arg, const struct slot_report *report)
+{
+    static const enum finish_how how[] = {
+        [SLOT_DONE] = FINISH_DONE, [SLOT_FAILED] = FINISH_FAILED, [SLOT_DIED] = FINISH_DIED};
+    struct run *run = arg;
+    run->slot = NULL;
+    if (run->phase == WORKING && report->end == SLOT_UNREAD) {
+        log_info("process_replaced", LOG_S("job", run->id), LOG_S("type", run->type));
+        give_to_crew(run, true);
+    } else if (run->phase == WORKING) {
+        set_verdict(run, how[report->end], report->reason, report->detail, report->retry);
+        begin_finishing(run);
+    }
+    next(run);
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+    struct run *run = timer->data;
+    char detail[64];
+    log_warn("timeout", LOG_S("job", run->id), LOG_I("attempt", run->number),
+             LOG_I("timeout_ms", run->timeout_ms));
+    snprintf(detail, sizeof detail, "not done within %" PRId64 " ms", run->timeout_ms);
+    slot_stop(run->slot, "timeout", detail);
+}
+
+static void add_member(struct buf *line, const char *name, const char *value)
+{
+    buf_printf(line, "\"%s\": ", name);
+    json_quote(line, value, strlen(value));
+    buf_puts(line, ", ");
+}
+
+/* What the task reads: one line. */
+static void write_line(const struct run *run, struct buf *line)
+{
+    int64_t left_ms = run->begun_ms + run->timeout_ms - clock_steady_ms();
+    buf_putc(line, '{');
+    add_member(line, "job", run->id);
+    add_member(line, "type", run->type);
+    add_member(line, "feature_id", run->feature_id);
+    add_member(line, "chat_id", run->chat_id);
+    buf_printf(line, "\"attempt\": %" PRIu64 ", \"time_left_ms\": %" PRId64 ", \"payload\": ",
+               run->number, max_i64(left_ms, 0));
+    if (run->payload.length > 0)
+        buf_add(line, run->payload.data, run->payload.length);
+    else
+        buf_puts(line, "null");
+    buf_puts(line, "}\n");
+}
+
+static void give_to_crew(struct run *run, bool fresh)
+{
+    struct buf line = {0};
+    const struct slot_user user = {run, take_message, take_end};
+    enum status status = STATUS_NO_MEMORY;
+    write_line(run, &line);
+    struct crew_job job = {run->task, line.data, line.length, fresh};
+    if (buf_ok(&line))
+        status = crew_start(run->host->crew, &job, &user, &run->slot);
+    buf_clear(&line);
+    if (status == STATUS_OK)
+        return;
+    set_verdict(run, FINISH_FAILED, "spawn", "the task's process could not be started", true);
+    begin_finishing(run);
+}
+
+/* ---- what the pool says ---- */
+
+struct run *run_new(const struct run_host *host, const struct claimed *job)
+{
+    struct run *run = calloc(1, sizeof *run);
+    if (!run)
+        return NULL;
+    buf_add(&run->payload, job->payload, job->payload_length);
+    if (!buf_ok(&run->payload)) {
+        buf_clear(&run->payload);
+        free(run);
+        return NULL;
+    }
+    run->host = host;
+    snprintf(run->id, sizeof run->id, "%s", job->id);
+    snprintf(run->type, sizeof run->type, "%s", job->type);
+    snprintf(run->feature_id, sizeof run->feature_id, "%s", job->feature_id);
+    snprintf(run->chat_id, sizeof run->chat_id, "%s", job->chat_id);
+    snprintf(run->owner, sizeof run->owner, "%s", job->owner);
+    run->holding = (struct holding){run->id, run->owner, run->feature_id, run->chat_id, job->attempt};
+    run->number = job->number;
+    run->timeout_ms = job->timeout_ms;
+    run->begun_ms = clock_steady_ms();
+    outbox_init(&run->outbox, (size_t)host->settings->worker_resend_bytes);
+    uv_timer_init(host->loop, &run->timeout);
+    uv_timer_init(host->loop, &run->wait);
+    run->timeout.data = run->wait.data = run;
+    run->open_timers = 2;
+    log_info("claimed", LOG_S("job", run->id), LOG_S("type", run->type),
+             LOG_S("feature_id", run->feature_id), LOG_I("attempt", run->number),
+             LOG_I("waited_ms", job->waited_ms));
+    return run;
+}
+
+void run_work(struct run *run, const struct task *task)
+{
+    run->task = task;
+    if (task) {
+        uv_update_time(run->host->loop);
+        uv_timer_start(&run->timeout, on_timeout, (uint64_t)max_i64(run->timeout_ms, 0), 0);
+        give_to_crew(run, false);
+    } else {
+        struct buf detail = {0};
+        buf_printf(&detail, "no task of this worker runs jobs of type %s", run->type);
+        set_verdict(run, FINISH_FAILED, "unknown_type", buf_text(&detail), false);
+        buf_clear(&detail);
+        begin_finishing(run);
+    }
+    next(run);
+}
+
+void run_hand_back(struct run *run, bool now)
+{
+    if (run->phase == WORKING) {
+        run->phase = RETURNING;
+        run->abandoned = true;
+        uv_timer_stop(&run->timeout);
+        if (run->slot)
+            slot_stop(run->slot, "handed_back", "");
+    }
+    if (run->phase == RETURNING && run->slot && now)
+        slot_kill(run->slot);
+    next(run);
+}
+
+void run_resume(struct run *run)
+{
+    uv_timer_stop(&run->wait);
+    run->wait_ms = 0;
+    run->look = true;
+    next(run);
+}
+
+void run_look(struct run *run)
+{
+    if (!run->appended && run->phase == WORKING)
+        run->look = true;
+    run->appended = false;
+    next(run);
+}
+
+const struct holding *run_holding(const struct run *run)
+{
+    return &run->holding;
+}

@@ -1,0 +1,73 @@
+/**
+ * run.h: one job in hand, from the claim to the step that lets go of it.
+ *
+ *     WORKING    a task process has the job; its messages are appended
+ *     FINISHING  what the attempt came to is known; first the rest of the
+ *                messages is appended, then the step finish ends it
+ *     RETURNING  to be handed back: first its process is ended, then the step
+ *                hand_back lets go
+ *     SETTLED    not ours any more (ended, fenced, cancelled, handed back,
+ *                given up): on_settled was called
+ *
+ * Steps: at most one of append, finish, hand_back is under way. When it is
+ * answered, when the wait after a failure is over, and when Redis is up again,
+ * next() decides what the next one is, from the state alone. So a step whose
+ * outcome is unknown is simply made again.
+ *
+ * Flow: while much is unsent, or Redis is full, the task's output is not read.
+ *
+ * Invariants: slot is not NULL in WORKING; it is NULL in FINISHING and SETTLED;
+ * in RETURNING, until the process is gone. No step is begun in SETTLED.
+ *
+ * Who frees: the run itself, after on_settled, when the last answer has come and
+ * its timers are closed. Thread: the loop's.
+ */
+#ifndef LEAT_RUN_H
+#define LEAT_RUN_H
+
+#include "base.h"
+#include "crew.h"
+#include "queue.h"
+#include "settings.h"
+#include "tasks.h"
+
+#include <uv.h>
+
+struct run;
+
+/* What all runs share. Borrowed until the last run is freed. */
+struct run_host {
+    uv_loop_t *loop;
+    const struct queue *queue;
+    const struct settings *settings;
+    struct crew *crew;
+    void *arg;
+    /* Forget the run: it is not ours to use any more. */
+    void (*on_settled)(void *arg, struct run *run);
+};
+
+/* run_new(host, job): copies job. Gives (see above); NULL: no memory. Call one of the next two at once. */
+MUST_CHECK struct run *run_new(const struct run_host *host, const struct claimed *job);
+
+/* run_work(run, task): start the task; NULL: nobody knows the type, the job fails. May settle it. */
+void run_work(struct run *run, const struct task *task);
+
+/* run_hand_back(run, now): hand the job back, unless it is FINISHING. now: without SIGTERM first. */
+void run_hand_back(struct run *run, bool now);
+
+/* run_lose(run, event): the job is not ours any more ("fenced", "cancelled"); settles it. */
+void run_lose(struct run *run, const char *event);
+
+/* run_give_up(run): we leave and Redis is not there: its lease runs out. Settles it. */
+void run_give_up(struct run *run);
+
+/* run_resume(run): Redis is up again: go on, and look whether the stream lost something. */
+void run_resume(struct run *run);
+
+/* run_look(run): look at the stream with the next step, if none was made since the last look. */
+void run_look(struct run *run);
+
+/* run_holding(run): how the steps name the job. Borrowed until it is settled. */
+const struct holding *run_holding(const struct run *run);
+
+#endif

@@ -1,0 +1,60 @@
+/**
+ * tasks.h: which command runs which type of job (WORKER_TASKS).
+ *
+ *     generate_messages[reuse]=leat-task generate_messages;summarise=python3 /app/summarise.py
+ *
+ * Entries are separated by semicolons; blanks around an entry and an empty one
+ * after the last semicolon are allowed. A command is split at blanks, no shell.
+ * Without a mark: a process a job. `[reuse]`: one job after the other.
+ *
+ * Thread: the loop's.
+ */
+#ifndef LEAT_TASKS_H
+#define LEAT_TASKS_H
+
+#include "base.h"
+#include "buf.h"
+#include "job.h"
+
+/* One type of job and its command. owner: its struct tasks. */
+struct task {
+    char type[JOB_NAME_SIZE];
+    bool reuse;    /* one job after the other in one process */
+    char **words;  /* the command as written, ended by NULL: argv of the process */
+    char *program; /* its file, found by tasks_find_programs; NULL before */
+};
+
+/* Zeroed memory is a valid empty one. */
+struct tasks {
+    struct task *items;
+    size_t count;
+};
+
+/**
+ * tasks_parse(tasks, text, error)
+ * Read WORKER_TASKS; "" means the built-in tasks.
+ *
+ * tasks was zeroed; whatever comes of it, the caller clears it.
+ * False: text breaks a rule (or no memory); error holds one line that names
+ * the variable, and the type where there is one.
+ */
+MUST_CHECK bool tasks_parse(struct tasks *tasks, const char *text, struct buf *error);
+
+/**
+ * tasks_find_programs(tasks, folder, path, error)
+ * Find each command's program: a name with a slash as it is, leat-task in
+ * folder first, all others along path.
+ *
+ * folder: where our own program lies. path: as in PATH; NULL for none.
+ * False: one cannot be found or executed; error holds one line.
+ */
+MUST_CHECK bool tasks_find_programs(struct tasks *tasks, const char *folder, const char *path,
+                                    struct buf *error);
+
+/* tasks_find(tasks, type): borrowed; NULL for a type that nobody here knows. */
+const struct task *tasks_find(const struct tasks *tasks, const char *type);
+
+/* tasks_clear(tasks): give the memory back; empty and usable again. */
+void tasks_clear(struct tasks *tasks);
+
+#endif
