@@ -99,7 +99,7 @@ $(OUT)/unit/%: $(OBJ)/tests/unit/%.o $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_
 $(OUT)/steps/%: $(OBJ)/tests/steps/%.o $(SUPPORT_OBJ) $(LIB_API) $(LIB_WORKER) $(LIB_COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_TEST)
-$(call objects,$(UNIT_SRC) $(STEPS_SRC)): | $(DEPS)/test
+$(call objects,$(UNIT_SRC) $(STEPS_SRC)) $(SUPPORT_OBJ): | $(DEPS)/test
 
 # A fuzz target: with libFuzzer's main, or with one that replays the files it is given.
 $(OUT)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(LIB_API) $(LIB_WORKER) $(LIB_COMMON)
@@ -143,8 +143,14 @@ run: all | $(DEPS)/run
 ## test: unit tests, steps against Redis, examples, stories (TESTS="unit steps" for some, SAN=… for a sanitizer)
 .PHONY: test
 TESTS ?= unit steps examples stories
-test: all $(UNIT) $(STEPS) | $(DEPS)/test $(DEPS)/run
+BROWSER := tests/story/browser/node_modules/.package-lock.json
+test: all $(UNIT) $(STEPS) $(if $(filter stories,$(TESTS)),$(BROWSER)) | $(DEPS)/test $(DEPS)/run
 	@OUT=$(OUT) SAN=$(SAN) scripts/test $(TESTS)
+
+# What the stories in a browser are written with.
+$(BROWSER): tests/story/browser/package-lock.json | $(DEPS)/browser
+	@npm ci --silent --no-audit --no-fund --prefix $(<D)
+	@touch $@
 
 ## test-system: the composed containers, from outside (needs Docker)
 .PHONY: test-system

@@ -136,6 +136,13 @@ static void *on_line(void *arg, const char *target, struct MHD_Connection *mhd)
     return c->exchange;
 }
 
+/* A client's end that came together with its request is lost on libmicrohttpd. */
+static bool has_ended(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
                          enum MHD_RequestTerminationCode why)
 {
@@ -149,7 +156,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     bool kept = c->exchange->keeps;
     exchange_free(c->exchange);
     c->exchange = NULL;
-    if (kept && s->draining)
+    if (kept && (s->draining || has_ended(c->fd)))
         connection_cut(c);
     deadlines_arm(&s->deadlines, &c->deadline, DEADLINE_IDLE);
 }

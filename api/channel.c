@@ -7,8 +7,10 @@
  * When a read came back empty or a connection came back, the channel looks at
  * the chat itself (on_check → on_view): Redis may hold less than was sent, or
  * nothing at all, and XREAD would never say so. Only a look that was sent after
- * the newest frame had come, with no frame since, proves anything. Its answer
- * finds the channel through a small record that is emptied when that goes.
+ * the newest frame had come, with no frame since, proves anything; pages and the
+ * views that followers came with took the same connection, so they are no newer.
+ * Its answer finds the channel through a small record that is emptied when that
+ * goes.
  */
 #include "channel.h"
 
@@ -107,12 +109,29 @@ static bool same(struct slice slice, const char *text)
     return slice.length == strlen(text) && memcmp(slice.data, text, slice.length) == 0;
 }
 
-bool channel_render(struct buf *out, const char *job, const struct entry *entry)
+static bool is_marker(const struct entry *entry)
+{
+    return entry->kind == ENTRY_QUEUED || entry->kind == ENTRY_START;
+}
+
+/* A job's first claim for those who have entries of an earlier one: Redis lost that. */
+static bool hides_a_loss(const struct entry *entry, struct entry_id before)
+{
+    return entry->kind == ENTRY_START && entry->reason.length == 0 && entry->first > 0 &&
+           before.a > entry->first;
+}
+
+/* Another job shows by either marker: the first one goes as soon as the second comes. */
+bool channel_render(struct buf *out, const char *job, struct entry_id before,
+                    const struct entry *entry)
 {
     char other[JOB_ID_SIZE];
     buf_reset(out);
-    if (entry->kind != ENTRY_QUEUED || same(entry->job, job)) {
-        sse_entry(out, entry);
+    if (!is_marker(entry) || same(entry->job, job)) {
+        if (hides_a_loss(entry, before))
+            sse_reset(out, entry->id, job, entry->number, "history_lost");
+        else
+            sse_entry(out, entry);
         return entry_is_end(entry);
     }
     if (*job && entry->replaces.data && same(entry->replaces, job)) {
@@ -154,13 +173,13 @@ static void on_entries(void *arg, const struct entry *entries, size_t count)
     struct hub *h = c->hub;
     for (size_t i = 0; i < count; i++) {
         const struct entry *entry = &entries[i];
-        bool ends = channel_render(&h->scratch, c->job, entry);
+        bool ends = channel_render(&h->scratch, c->job, c->frames.last, entry);
         if (!buf_ok(&h->scratch) || !frames_put(&c->frames, entry->id, &h->scratch, ends,
                                                 (size_t)h->settings->api_stream_buffer_bytes)) {
             cut_all(c, "no memory");
             return;
         }
-        if (entry->kind == ENTRY_QUEUED)
+        if (is_marker(entry))
             snprintf(c->job, sizeof c->job, "%.*s", (int)entry->job.length, entry->job.data);
         news_of_entry(c, entry);
     }
@@ -172,26 +191,58 @@ static void on_entries(void *arg, const struct entry *entries, size_t count)
 
 /* ---- looking at the chat itself ---- */
 
-/* The stream ends before the newest frame: go back to what is there. */
+/* Whether who stands at an id, and was not sent an end, has more than Redis holds. An end in the
+   very place of what was sent is as good as missing: it lies behind nobody. */
+static bool is_lost(struct entry_id at, const struct chat_view *view)
+{
+    int order = entry_id_compare(at, view->last);
+    bool is_there = view->stream == STREAM_OURS || view->stream == STREAM_FOREIGN ||
+                    job_is_alive(view->state);
+    return order > 0 || (order == 0 && view->ended) || !is_there;
+}
+
+/* The end is in hand: who needs no page needs Redis no more. */
+static bool is_complete(const struct channel *c)
+{
+    const struct frame *newest = frames_at(&c->frames, frames_end(&c->frames) - 1);
+    return newest && newest->ends;
+}
+
+static bool has_lost(const struct follower *f, const struct chat_view *view)
+{
+    const struct channel *c = f->channel;
+    bool is_served = is_complete(c) && frames_reach(&c->frames, f->at) &&
+                     entry_id_compare(f->at, c->frames.last) < 0;
+    return !is_served && is_lost(f->at, view);
+}
+
+/* The stream ends before the newest frame: go back to where it ends. */
 static void go_back(struct channel *c, const struct chat_view *view)
 {
     struct cursor cursor = {.kind = CURSOR_ENTRY, .id = c->frames.last};
     bool waits = resume_decide(&cursor, "", view).action == RESUME_WAIT;
     log_warn("history_lost", LOG_S("job", c->job), LOG_S("stream", c->key),
              LOG_S("answer", waits ? "wait for the worker" : "tell the followers"));
-    if (!waits) {
-        struct entry_id marker = {.a = view->attempt, .n = 0};
-        frames_begin(&c->frames, marker);
-        snprintf(c->job, sizeof c->job, "%s", view->job);
-        tailer_move(c->tail, marker);
-    }
-    channel_hold(c);
+    if (waits)
+        return;
+    frames_begin(&c->frames, view->last);
+    snprintf(c->job, sizeof c->job, "%s", view->job);
+    tailer_move(c->tail, view->last);
+}
+
+/* Holds the channel's frames, and where each follower stands, against what Redis has. One may be
+   ahead of the frames: it came with a cursor that the worker has yet to reach again. */
+static void compare_with(struct channel *c, const struct chat_view *view)
+{
+    if (!is_complete(c) && is_lost(c->frames.last, view))
+        go_back(c, view);
     for (struct follower *f = c->followers, *next; f; f = next) {
         next = f->behind;
+        if (!has_lost(f, view))
+            continue;
         follower_tell_loss(f, view);
+        follower_pump(f);
     }
-    pump_all(c);
-    channel_release(c);
 }
 
 static void on_view(void *arg, enum status status, const struct chat_view *view)
@@ -209,9 +260,9 @@ static void on_view(void *arg, enum status status, const struct chat_view *view)
     }
     bool nothing_came = entry_id_compare(last, c->frames.last) == 0;
     channel_hold(c);
-    if (nothing_came && entry_id_compare(view->last, c->frames.last) < 0)
-        go_back(c, view);
-    if (strcmp(view->job, c->job) == 0)
+    if (nothing_came)
+        compare_with(c, view);
+    if (nothing_came && strcmp(view->job, c->job) == 0)
         channel_read_view(c, view);
     spread_news(c);
     channel_release(c);
@@ -219,10 +270,10 @@ static void on_view(void *arg, enum status status, const struct chat_view *view)
 
 static void check(struct channel *c)
 {
+    c->look_again = true;
     if (c->look)
         return;
     struct look *look = malloc(sizeof *look);
-    c->look_again = true;
     c->looked_ms = hub_now_ms(c->hub);
     if (!look)
         return;

@@ -82,11 +82,12 @@ void channel_read_view(struct channel *c, const struct chat_view *view);
 void channel_tend(struct channel *c);
 
 /**
- * channel_render(out, job, entry)
- * Replace out by an entry as the followers of a job see it.
+ * channel_render(out, job, before, entry)
+ * Replace out by an entry as the followers of a job see it that stand at the id `before`.
  * True: nothing comes for them behind it. Check buf_ok(out).
  */
-bool channel_render(struct buf *out, const char *job, const struct entry *entry);
+bool channel_render(struct buf *out, const char *job, struct entry_id before,
+                    const struct entry *entry);
 
 /* ---- follower.c: all of these may make the follower leave ---- */
 

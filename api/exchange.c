@@ -50,21 +50,10 @@ static void forget_request(struct exchange *e)
     buf_clear(&e->body);
 }
 
-static void leave_wake_list(struct exchange *e)
-{
-    if (!e->waking)
-        return;
-    struct exchange **link = &e->connection->server->waking;
-    while (*link != e)
-        link = &(*link)->next_waking;
-    *link = e->next_waking;
-    e->waking = false;
-}
-
 void exchange_free(struct exchange *e)
 {
-    e->state = EXCHANGE_CUT; /* whatever on_closed does with it is harmless */
-    leave_wake_list(e);
+    assert(!e->suspended && !e->waking); /* libmicrohttpd ends none that rests */
+    e->state = EXCHANGE_CUT;             /* whatever on_closed does with it is harmless */
     if (e->events)
         e->events->on_closed(e->arg);
     if (e->response)

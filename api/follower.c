@@ -51,6 +51,8 @@ static void quiet_append(struct hub *h, struct follower *f)
 static void was_sent(struct follower *f)
 {
     struct hub *h = f->channel->hub;
+    f->moved = f->outlet->sent_bytes;
+    f->stalls = 0;
     if (f->sent_ms == hub_now_ms(h))
         return;
     quiet_unlink(h, f);
@@ -71,6 +73,14 @@ void follower_link(struct channel *c, struct follower *f)
     quiet_append(c->hub, f);
 }
 
+/* A page that is under way is for nobody. */
+static void forget_page(struct follower *f)
+{
+    if (f->page)
+        f->page->follower = NULL;
+    f->page = NULL;
+}
+
 void hub_leave(struct follower *f)
 {
     struct channel *c = f->channel;
@@ -82,9 +92,7 @@ void hub_leave(struct follower *f)
         f->behind->before = f->before;
     quiet_unlink(c->hub, f);
     c->hub->followers--;
-    if (f->page)
-        f->page->follower = NULL;
-    f->page = NULL;
+    forget_page(f);
     f->channel = NULL;
     f->outlet = NULL;
     channel_release(c);
@@ -249,7 +257,7 @@ static bool send_page(struct follower *f, const struct redisReply *reply)
     for (size_t i = 0; i < redis_reply_count(reply) && !ends; i++) {
         if (!entry_read(redis_reply_at(reply, i), &entry))
             continue;
-        bool is_last = channel_render(one, f->job, &entry);
+        bool is_last = channel_render(one, f->job, f->at, &entry);
         if (whole.length > 0 && whole.length + one->length > SPAN_MAX_BYTES)
             break;
         buf_add(&whole, one->data, one->length);
@@ -333,11 +341,20 @@ void follower_pump(struct follower *f)
 
 /* ---- loss ---- */
 
+static struct resume resume_after_loss(const struct follower *f, const struct chat_view *view)
+{
+    struct cursor cursor = {.kind = f->told ? CURSOR_ENTRY : CURSOR_NONE, .id = f->at};
+    struct resume resume = resume_decide(&cursor, f->job, view);
+    /* It has something else than the end that stands in its place now. */
+    if (resume.action == RESUME_NO_CONTENT && view->ended && view->stream == STREAM_OURS)
+        resume = (struct resume){RESUME_RESET, {view->attempt, 0}, "history_lost"};
+    return resume;
+}
+
 void follower_tell_loss(struct follower *f, const struct chat_view *view)
 {
     struct buf *text = &f->channel->hub->scratch;
-    struct cursor cursor = {.kind = f->told ? CURSOR_ENTRY : CURSOR_NONE, .id = f->at};
-    struct resume resume = resume_decide(&cursor, f->job, view);
+    struct resume resume = resume_after_loss(f, view);
     buf_reset(text);
     switch (resume.action) {
     case RESUME_WAIT:
@@ -356,7 +373,7 @@ void follower_tell_loss(struct follower *f, const struct chat_view *view)
         break;
     }
     bool follows = resume.action == RESUME_FOLLOW || resume.action == RESUME_RESET;
-    if (!f->outlet || !buf_ok(text)) {
+    if (!buf_ok(text) || (text->length > 0 && !f->outlet)) {
         follower_cut(f, "history lost");
         return;
     }
@@ -366,6 +383,7 @@ void follower_tell_loss(struct follower *f, const struct chat_view *view)
         follower_end(f);
         return;
     }
+    forget_page(f);
     f->at = resume.from;
     f->live = false;
 }

@@ -42,9 +42,15 @@ static bool make_room(struct frames *f)
     return true;
 }
 
+/* The records count as well: a frame may be empty, or not much longer than its record. */
+static size_t held_bytes(const struct frames *f)
+{
+    return f->bytes.length - f->dropped + f->count * sizeof *f->list;
+}
+
 static void drop_oldest(struct frames *f, size_t limit_bytes)
 {
-    while (f->count > 1 && f->bytes.length - f->dropped > limit_bytes) {
+    while (f->count > 1 && held_bytes(f) > limit_bytes) {
         f->dropped += f->list[f->head].length;
         f->complete_from = f->list[f->head].id;
         f->head++;

@@ -3,8 +3,9 @@
  *
  * A frame is what one entry looks like on the wire. Frames have running numbers
  * from the first on, which never repeat, so a follower is just the number that
- * it needs next. Beyond a limit of bytes the oldest frames are dropped; a
- * follower that needed one of them is served from Redis until it is back here.
+ * it needs next. Beyond a limit of bytes (frames and their records) the oldest
+ * are dropped; a follower that needed one of them is served from Redis until it
+ * is back here.
  *
  * Thread: the owner's.
  */

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define TICK_MAX_MS 1000
+#define TAIL_BLOCK_MS 4000 /* what XREAD does not tell of is noticed so long after, at most 5 s */
 
 int64_t hub_now_ms(const struct hub *h)
 {
@@ -69,14 +70,19 @@ enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, 
         goto out;
     struct channel *c = find(h, buf_text(&key));
     status = STATUS_OK;
-    if (!c) {
-        status = channel_new(h, feature_id, chat_id, buf_text(&key), from, &c);
+    bool is_new = !c;
+    if (is_new) {
+        /* From the stream's end on. What stands before it goes to each follower by pages, as
+           fast as that one takes it. */
+        status = channel_new(h, feature_id, chat_id, buf_text(&key), view->last, &c);
         if (status != STATUS_OK)
             goto out;
         add(h, c);
         snprintf(c->job, sizeof c->job, "%s", view->job);
     }
-    if (strcmp(c->job, view->job) == 0)
+    /* A view from before the newest frame has older news. */
+    if (is_new || (strcmp(c->job, view->job) == 0 &&
+                   entry_id_compare(view->last, c->frames.last) >= 0))
         channel_read_view(c, view);
     f->at = from;
     f->live = false;
@@ -134,7 +140,7 @@ struct hub *hub_new(uv_loop_t *loop, const struct settings *settings, const stru
         return NULL;
     *h = (struct hub){.loop = loop, .settings = settings, .queue = queue};
     h->seed = id_random_below(UINT32_MAX);
-    h->tailer = tailer_new(loop, settings, queue->redis);
+    h->tailer = tailer_new(loop, settings, queue->redis, TAIL_BLOCK_MS);
     if (!h->tailer) {
         free(h);
         return NULL;

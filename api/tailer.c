@@ -47,6 +47,7 @@ struct tailer {
     uv_loop_t *loop;
     const struct settings *settings;
     struct redis *commands;
+    int64_t block_ms;
     struct lane *lanes;
     struct lane *idle;
     size_t count;
@@ -99,7 +100,8 @@ static void hand_over(struct lane *lane, enum status status, const struct redisR
 {
     struct tail *tail = lane->tail;
     size_t count = status == STATUS_OK ? read_entries(lane->tailer, reply) : 0;
-    if (status != STATUS_OK)
+    /* An error, or entries without the memory to read them: the same would come at once. */
+    if (count == 0 && redis_reply_type(reply) != REDIS_IS_NIL)
         uv_timer_start(&lane->retry, on_retry, RETRY_MS, 0);
     if (count == 0) {
         tail->events->on_check(tail->arg);
@@ -135,8 +137,8 @@ static void on_read(void *arg, enum status status, const struct redisReply *repl
 
 static void read_on(struct lane *lane)
 {
-    char block[16], id[ENTRY_ID_SIZE];
-    snprintf(block, sizeof block, "%d", TAILER_BLOCK_MS);
+    char block[24], id[ENTRY_ID_SIZE];
+    snprintf(block, sizeof block, "%" PRId64, lane->tailer->block_ms);
     size_t id_length = entry_id_format(lane->tail->after, id);
     const char *argv[] = {"XREAD", "COUNT",   READ_COUNT,      "BLOCK",
                           block,   "STREAMS", lane->tail->key, id};
@@ -173,7 +175,7 @@ static struct lane *lane_new(struct tailer *t)
         .loop = t->loop,
         .settings = t->settings,
         .name = "leat-api:lane",
-        .block_ms = TAILER_BLOCK_MS,
+        .block_ms = t->block_ms,
         .arg = lane,
         .on_state = on_state,
     });
@@ -256,11 +258,13 @@ void tailer_leave(struct tail *tail)
 
 /* ---- the object ---- */
 
-struct tailer *tailer_new(uv_loop_t *loop, const struct settings *settings, struct redis *commands)
+struct tailer *tailer_new(uv_loop_t *loop, const struct settings *settings, struct redis *commands,
+                          int64_t block_ms)
 {
     struct tailer *t = calloc(1, sizeof *t);
     if (t)
-        *t = (struct tailer){.loop = loop, .settings = settings, .commands = commands};
+        *t = (struct tailer){
+            .loop = loop, .settings = settings, .commands = commands, .block_ms = block_ms};
     return t;
 }
 

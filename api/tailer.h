@@ -2,7 +2,7 @@
  * tailer.h: follows streams in Redis and hands over what is written to them.
  *
  * Its kind is *lanes*: each followed stream has a connection of its own, in
- * XREAD BLOCK of at most TAILER_BLOCK_MS. A lane that loses its stream is woken
+ * XREAD BLOCK of at most block_ms. A lane that loses its stream is woken
  * by CLIENT UNBLOCK and waits for the next one. So `CLIENT LIST` shows what is
  * followed, any writer's XADD is seen, and no server setting is needed.
  *
@@ -21,8 +21,6 @@
 #include "settings.h"
 #include "status.h"
 
-#define TAILER_BLOCK_MS 5000
-
 struct tailer;
 struct tail; /* one followed stream */
 
@@ -35,11 +33,12 @@ struct tailer_events {
 };
 
 /**
- * tailer_new(loop, settings, commands)
+ * tailer_new(loop, settings, commands, block_ms)
  * Gives a tailer; NULL: no memory. Borrows all; commands is a connection for CLIENT UNBLOCK.
+ * block_ms: the longest silence without an on_check; at least 1 (0 is for ever to Redis).
  */
 MUST_CHECK struct tailer *tailer_new(uv_loop_t *loop, const struct settings *settings,
-                                     struct redis *commands);
+                                     struct redis *commands, int64_t block_ms);
 
 /* tailer_free(t): all tails must have been left. As redis_free, the loop must turn once more. */
 void tailer_free(struct tailer *t);

@@ -138,6 +138,7 @@ static void put_opening(struct visit *visit, const char *job)
 
 static void come_again(struct visit *visit)
 {
+    buf_reset(&visit->opening);
     put_opening(visit, "");
     visit->ends = true;
     open_stream(visit, "", true);
@@ -191,10 +192,11 @@ static void follow(struct visit *visit, const struct chat_view *view, const char
     case RESUME_WAIT:
         break;
     }
-    if (!visit->ends && !join(visit, view, resume.from)) {
-        return;
-    }
-    open_stream(visit, job, attached);
+    /* On the way down nobody is taken in any more: the client goes on at another gateway. */
+    if (visit->gateway->draining)
+        visit->ends = true;
+    if (visit->ends || join(visit, view, resume.from))
+        open_stream(visit, job, attached);
 }
 
 /* ---- GET ---- */

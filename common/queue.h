@@ -113,8 +113,8 @@ enum append_outcome {
     APPEND_OK,      /* last is the attempt's last N now */
     APPEND_FENCED,  /* somebody else owns the job, or nobody: kill the task */
     APPEND_FOREIGN, /* somebody else wrote into the stream: the attempt cannot go on */
-    APPEND_GONE,    /* the stream lost entries below `first`; last is what is left (and
-                       `stream_gone` when all of it is). Send again from last + 1 */
+    APPEND_GONE,    /* the stream lost entries below `first`; last is what is left, 0 also where
+                       the whole stream is gone. Send again from last + 1 */
 };
 
 struct append_result {

@@ -1,8 +1,8 @@
 /*
  * reaper.c: a timer and at most one step under way.
  *
- * Called by worker/pool.c and by the gateway's first loop. The wait is drawn
- * anew each time, so that many processes started at once spread out.
+ * Made by worker/pool.c and by the gateway's first loop. The wait is drawn anew
+ * each time, so that many processes started at once spread out.
  *
  * The dangerous part is the end: a step may be unanswered when reaper_free is
  * called. The memory goes with whichever comes last, the answer or the timer's
@@ -15,8 +15,7 @@
 
 #include <stdlib.h>
 
-#define WAIT_LEAST_MS 750
-#define WAIT_SPREAD_MS 500
+#define WAIT_MS 1000
 
 struct reaper {
     const struct queue *queue;
@@ -44,10 +43,18 @@ static void on_reaped(void *arg, enum status status, const struct reap_result *r
     finish_free(r);
 }
 
+/* About a second, three quarters to five quarters of it. Less where leases are short: the step
+   takes half a lease without a reap for an outage, and then takes nothing away. */
+static uint64_t wait_ms(const struct reaper *r)
+{
+    uint32_t most = (uint32_t)min_i64(WAIT_MS, r->queue->settings->lease_ms / 4);
+    return most - most / 4 + id_random_below(most / 2 + 1);
+}
+
 static void on_time(uv_timer_t *timer)
 {
     struct reaper *r = timer->data;
-    uv_timer_start(timer, on_time, WAIT_LEAST_MS + id_random_below(WAIT_SPREAD_MS), 0);
+    uv_timer_start(timer, on_time, wait_ms(r), 0);
     if (!r->asking)
         r->asking = queue_reap(r->queue, r->name, on_reaped, r) == STATUS_OK;
 }
@@ -61,7 +68,7 @@ struct reaper *reaper_new(uv_loop_t *loop, const struct queue *queue, const char
     r->name = name;
     uv_timer_init(loop, &r->timer);
     r->timer.data = r;
-    uv_timer_start(&r->timer, on_time, id_random_below(WAIT_LEAST_MS + WAIT_SPREAD_MS), 0);
+    uv_timer_start(&r->timer, on_time, id_random_below((uint32_t)wait_ms(r) + 1), 0);
     return r;
 }
 

@@ -13,8 +13,9 @@
  * the context is detached first (context->data = NULL, r->context = NULL) and
  * then freed; callbacks of a detached context only answer their own command.
  *
- * Every command has a record of its own, so that its owner gets exactly one
- * answer whatever happens to the context.
+ * Every command has a record of its own in a list of ours, so that its owner gets
+ * exactly one answer, and by go_down() at the latest, whenever hiredis comes
+ * around to it; the record itself goes with hiredis's call.
  */
 #include "redis.h"
 
@@ -45,8 +46,9 @@ struct redis {
     bool resolving; /* libuv holds r until on_resolved */
     bool timer_closed;
     bool freed;
-    unsigned tries;       /* since it was last up */
-    unsigned outstanding; /* commands without an answer */
+    unsigned tries;               /* since it was last up */
+    unsigned outstanding;         /* commands without an answer */
+    struct command *first, **end; /* they, oldest first */
     int greetings_left;
     int64_t heard_ms; /* steady clock: the last answer, or the first command after silence */
     int64_t client_id;
@@ -54,10 +56,10 @@ struct redis {
 };
 
 struct command {
-    struct redis *redis;
-    redisAsyncContext *context;
+    struct redis *redis; /* NULL once answered */
     redis_reply_fn *fn;
     void *arg;
+    struct command *next;
 };
 
 static void begin(struct redis *r);
@@ -82,6 +84,18 @@ static uint64_t backoff_ms(unsigned tries)
     return most / 2 + arc4random_uniform(most / 2 + 1);
 }
 
+/* Takes the oldest command off the list and answers it. */
+static void answer_first(struct redis *r, enum status status, const struct redisReply *reply)
+{
+    struct command *command = r->first;
+    r->first = command->next;
+    if (!r->first)
+        r->end = &r->first;
+    command->redis = NULL;
+    if (command->fn)
+        command->fn(command->arg, status, reply);
+}
+
 static void go_down(struct redis *r, const char *why)
 {
     bool was_up = r->phase == UP;
@@ -94,6 +108,8 @@ static void go_down(struct redis *r, const char *why)
         log_warn("redis_down", LOG_S("connection", r->options.name), LOG_S("why", why));
         r->complained = true;
     }
+    while (r->first)
+        answer_first(r, STATUS_LOST, NULL);
     if (context) {
         context->data = NULL;
         redisAsyncFree(context);
@@ -105,15 +121,20 @@ static void go_down(struct redis *r, const char *why)
         r->options.on_state(r->options.arg, false);
 }
 
+static const char *why_of(const redisAsyncContext *context, const char *otherwise)
+{
+    return context->errstr && *context->errstr ? context->errstr : otherwise;
+}
+
 /* hiredis frees the context itself after these two. */
 static void on_disconnect(const redisAsyncContext *context, int status)
 {
     struct redis *r = context->data;
     (void)status;
-    if (!r)
+    if (!r || r->context != context)
         return;
     r->context = NULL;
-    go_down(r, context->errstr && *context->errstr ? context->errstr : "closed");
+    go_down(r, why_of(context, "closed"));
 }
 
 static void greet(struct redis *r);
@@ -125,7 +146,7 @@ static void on_connect(const redisAsyncContext *context, int status)
         return;
     if (status != REDIS_OK) {
         r->context = NULL;
-        go_down(r, context->errstr && *context->errstr ? context->errstr : "cannot connect");
+        go_down(r, why_of(context, "cannot connect"));
         return;
     }
     greet(r);
@@ -165,23 +186,18 @@ static void on_reply(redisAsyncContext *context, void *data, void *private)
     struct command *command = private;
     struct redis *r = command->redis;
     const struct redisReply *reply = data;
-    enum status status = STATUS_OK;
-    if (!reply)
-        status = STATUS_LOST;
-    else if (reply->type == REDIS_REPLY_ERROR)
-        status = kind_of_error(reply->str);
-    if (r->context == context) {
+    if (r && !reply) {
+        go_down(r, why_of(context, "closed"));
+    } else if (r) {
+        enum status status =
+            reply->type == REDIS_REPLY_ERROR ? kind_of_error(reply->str) : STATUS_OK;
         r->heard_ms = clock_steady_ms();
-        if (r->outstanding > 0)
-            r->outstanding--;
+        r->outstanding--;
+        answer_first(r, status, reply);
+        if (status == STATUS_UNAVAILABLE && r->context == context && is_elsewhere(reply->str))
+            go_down(r, reply->str);
     }
-    if (status == STATUS_REFUSED && r->phase == UP)
-        log_error("redis_error", LOG_S("connection", r->options.name), LOG_S("words", reply->str));
-    if (command->fn)
-        command->fn(command->arg, status, reply);
     free(command);
-    if (status == STATUS_UNAVAILABLE && r->context == context && is_elsewhere(reply->str))
-        go_down(r, reply->str);
 }
 
 static enum status send_words(struct redis *r, int argc, const char **argv, const size_t *lengths,
@@ -190,13 +206,15 @@ static enum status send_words(struct redis *r, int argc, const char **argv, cons
     struct command *command = malloc(sizeof *command);
     if (!command)
         return STATUS_NO_MEMORY;
-    *command = (struct command){.redis = r, .context = r->context, .fn = fn, .arg = arg};
+    *command = (struct command){.redis = r, .fn = fn, .arg = arg};
     if (r->outstanding == 0)
         r->heard_ms = clock_steady_ms();
     if (redisAsyncCommandArgv(r->context, on_reply, command, argc, argv, lengths) != REDIS_OK) {
         free(command);
         return STATUS_CLOSED;
     }
+    *r->end = command;
+    r->end = &command->next;
     r->outstanding++;
     return STATUS_OK;
 }
@@ -443,6 +461,7 @@ struct redis *redis_new(const struct redis_options *options)
     if (!r)
         return NULL;
     r->options = *options;
+    r->end = &r->first;
     if (options->scripts && !(r->scripts = script_set_new(options->settings->key_prefix))) {
         free(r);
         return NULL;

@@ -16,6 +16,7 @@
 #include "keys.h"
 #include "lua.h"
 
+#include <ctype.h>
 #include <nettle/sha1.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,16 +63,26 @@ static size_t cut_shared(struct part parts[MOST_SHARED])
     return count;
 }
 
+/* Whether the text up to end calls the part; a longer name that ends alike does not count. */
+static bool calls(const char *text, const char *end, const struct part *part)
+{
+    for (const char *at = text; (at = strstr(at, part->name)) && at < end; at++) {
+        if (at == text || !(isalnum((unsigned char)at[-1]) || at[-1] == '_'))
+            return true;
+    }
+    return false;
+}
+
 /* The indentation is gone by now, so a local function inside a function would be cut off: none is.
  */
 static void mark_wanted(struct part *parts, size_t count, const char *body)
 {
     for (size_t i = count; i-- > 0;) {
-        parts[i].wanted = strstr(body, parts[i].name) != NULL;
+        parts[i].wanted = calls(body, body + strlen(body), &parts[i]);
         for (size_t later = i + 1; later < count && !parts[i].wanted; later++) {
-            const char *call = strstr(parts[later].start, parts[i].name);
+            const struct part *caller = &parts[later];
             parts[i].wanted =
-                parts[later].wanted && call && call < parts[later].start + parts[later].length;
+                caller->wanted && calls(caller->start, caller->start + caller->length, &parts[i]);
         }
     }
 }

@@ -2,9 +2,9 @@
  * beat.c: a timer, and a copy of what was asked.
  *
  * Between a heartbeat and its answer jobs may be finished and new ones claimed.
- * So the owners that were named are kept (`asked`), and an answer speaks of them,
- * never of what is in hand now; an owner's text names one attempt and never
- * comes back.
+ * So the attempts that were named are kept (`asked`), and an answer speaks of
+ * them, never of what is in hand now; a job's id and its A name one attempt and
+ * never come back.
  *
  * The dangerous part is the time: the wait is at most a third of a lease, so
  * that two may be lost before the lease is over; jitter only shortens it. After
@@ -23,15 +23,16 @@
 
 #define AFTER_FAILURE_MS 500
 
-/* A holding's owner: <worker>:<A>. */
-struct owner {
-    char text[JOB_NAME_SIZE + 24];
+/* What names an attempt. */
+struct attempt {
+    char job[JOB_ID_SIZE];
+    uint64_t a;
 };
 
 struct beat {
     struct beat_options options;
     struct holding *jobs; /* both: worker_max_jobs of them */
-    struct owner *asked;
+    struct attempt *asked;
     size_t asked_count;
     int64_t since_ms; /* wall clock: when we started */
     uv_timer_t timer;
@@ -72,7 +73,7 @@ static void on_answer(void *arg, enum status status, const struct heartbeat_resu
     }
     for (size_t i = 0; i < b->asked_count && i < result->count; i++) {
         if (!result->held[i])
-            b->options.on_lost(b->options.arg, b->asked[i].text);
+            b->options.on_lost(b->options.arg, b->asked[i].job, b->asked[i].a);
     }
     if (result->returned > 0)
         log_warn("claims_returned", LOG_I("jobs", result->returned));
@@ -91,8 +92,10 @@ void beat_now(struct beat *b)
     };
     in.count = b->options.gather(b->options.arg, b->jobs, in.capacity, &in.complete);
     b->asked_count = in.count;
-    for (size_t i = 0; i < in.count; i++)
-        snprintf(b->asked[i].text, sizeof b->asked[i].text, "%s", b->jobs[i].owner);
+    for (size_t i = 0; i < in.count; i++) {
+        snprintf(b->asked[i].job, sizeof b->asked[i].job, "%s", b->jobs[i].id);
+        b->asked[i].a = b->jobs[i].attempt;
+    }
     b->asking = queue_heartbeat(b->options.queue, &in, on_answer, b) == STATUS_OK;
     plan(b, b->asking ? interval_ms(b) : min_i64(interval_ms(b), AFTER_FAILURE_MS));
 }

@@ -19,7 +19,7 @@
 struct beat;
 
 struct beat_options {
-    uv_loop_t *loop;                 /* all borrowed until beat_free */
+    uv_loop_t *loop; /* all borrowed until beat_free */
     const struct queue *queue;
     const struct settings *settings;
     const char *worker;
@@ -27,8 +27,9 @@ struct beat_options {
     /* Write at most `most` jobs in hand to jobs, their texts borrowed; *complete: no claim is
        under way. Returns how many. */
     size_t (*gather)(void *arg, struct holding *jobs, size_t most, bool *complete);
-    /* The owner (holding.owner, unique to job and attempt) has lost its job. Borrowed. */
-    void (*on_lost)(void *arg, const char *owner);
+    /* This attempt (an owner's text alone does not name it: jobs claimed in the same millisecond
+       share one) is not ours any more. Borrowed. */
+    void (*on_lost)(void *arg, const char *job, uint64_t attempt);
     /* Redis answered. */
     void (*on_answered)(void *arg);
 };

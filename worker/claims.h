@@ -29,10 +29,10 @@
 struct claims;
 
 struct claims_options {
-    uv_loop_t *loop;                 /* all borrowed until claims_free */
+    uv_loop_t *loop; /* all borrowed until claims_free */
     const struct queue *queue;
     const struct settings *settings;
-    struct redis *wake;              /* the connection that blocks */
+    struct redis *wake; /* the connection that blocks */
     const char *worker;
     void *arg;
     /* How many jobs may be taken now. */
@@ -55,7 +55,8 @@ bool claims_is_asking(const struct claims *c);
 /* claims_stop(c): claim no more. on_stopped comes later where a claim is under way. */
 void claims_stop(struct claims *c);
 
-/* claims_free(c): after its Redis connections were freed. The memory goes when the loop has turned. */
+/* claims_free(c): after its Redis connections were freed. The memory goes when the loop has turned.
+ */
 void claims_free(struct claims *c);
 
 #endif

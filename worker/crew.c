@@ -208,6 +208,7 @@ struct crew *crew_new(const struct crew_options *options)
         .loop = options->loop,
         .settings = options->settings,
         .environment = environment,
+        .keeper = options->keeper,
         .arg = crew,
         .on_freed = on_freed,
         .on_gone = on_gone,

@@ -25,6 +25,7 @@ struct crew;
 struct crew_options {
     uv_loop_t *loop;                 /* borrowed until crew_free */
     const struct settings *settings; /* the same */
+    struct keeper *keeper;           /* the same; may be NULL */
     void *arg;
     /* A process is gone: crew_ending may be less, crew_is_empty true. */
     void (*on_gone)(void *arg);

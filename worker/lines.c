@@ -80,7 +80,8 @@ static enum line_kind tell(const struct lines *l, char *data, size_t length, str
         return LINE_WRONG;
     }
     if (!info.is_object) {
-        snprintf(line->wrong, sizeof line->wrong, "line %" PRIu64 " is not a JSON object", l->count);
+        snprintf(line->wrong, sizeof line->wrong, "line %" PRIu64 " is not a JSON object",
+                 l->count);
         return LINE_WRONG;
     }
     if (info.is_control)

@@ -7,6 +7,7 @@
 #include "status.h"
 #include "tasks.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,10 +28,11 @@ static int fail(const struct buf *error)
 static int help(void)
 {
     struct buf text = {0};
-    buf_puts(&text, "Usage: leat-worker [--help | --version]\n\n"
-                    "Takes jobs from Redis and runs them in task processes.\n"
-                    "SIGTERM or SIGINT: finish what is in hand, then leave; twice: hand it back.\n\n"
-                    "Settings, from the environment:\n");
+    buf_puts(&text,
+             "Usage: leat-worker [--help | --version]\n\n"
+             "Takes jobs from Redis and runs them in task processes.\n"
+             "SIGTERM or SIGINT: finish what is in hand, then leave; twice: hand it back.\n\n"
+             "Settings, from the environment:\n");
     settings_help(SETTINGS_WORKER, &text);
     fputs(buf_text(&text), stdout);
     buf_clear(&text);
@@ -66,11 +68,11 @@ static void watch(uv_loop_t *loop, uv_signal_t *signal, int number, struct pool 
     uv_unref((uv_handle_t *)signal);
 }
 
-static int serve(const struct settings *settings, const struct tasks *tasks)
+static int serve(const struct settings *settings, const struct tasks *tasks, struct keeper *keeper)
 {
     uv_loop_t *loop = uv_default_loop();
     uv_signal_t term, interrupt;
-    struct pool *pool = pool_new(loop, settings, tasks);
+    struct pool *pool = pool_new(loop, settings, tasks, keeper);
     if (!pool) {
         log_error("not_started", LOG_S("why", status_text(STATUS_NO_MEMORY)));
         return 1;
@@ -109,7 +111,11 @@ int main(int argc, char **argv)
         log_open("leat-worker", level);
         signal(SIGPIPE, SIG_IGN);
         settings_log(&settings, SETTINGS_WORKER);
-        code = serve(&settings, &tasks);
+        struct keeper keeper;
+        if (!keeper_start(&keeper))
+            log_error("no_keeper", LOG_S("why", strerror(errno)));
+        code = serve(&settings, &tasks, &keeper);
+        keeper_stop(&keeper);
     }
     tasks_clear(&tasks);
     buf_clear(&error);

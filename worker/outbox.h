@@ -32,11 +32,11 @@
 
 /* Embedded; all members are private to outbox.c. */
 struct outbox {
-    struct buf bytes;    /* the messages one behind the other, from `gone` on */
-    size_t gone;         /* bytes at the front that were dropped, not yet moved away */
-    uint32_t *lengths;   /* a ring: of message n at n % capacity */
-    uint64_t capacity;   /* a power of two; 0 before the first message */
-    uint64_t first;      /* oldest that is kept */
+    struct buf bytes;  /* the messages one behind the other, from `gone` on */
+    size_t gone;       /* bytes at the front that were dropped, not yet moved away */
+    uint32_t *lengths; /* a ring: of message n at n % capacity */
+    uint64_t capacity; /* a power of two; 0 before the first message */
+    uint64_t first;    /* oldest that is kept */
     uint64_t acknowledged;
     uint64_t sent;
     uint64_t last;
@@ -67,7 +67,8 @@ MUST_CHECK enum status outbox_put(struct outbox *o, const char *data, size_t len
  */
 size_t outbox_next(struct outbox *o, struct message *messages, uint64_t *first);
 
-/* outbox_acknowledge(o, last): Redis has messages 1 … last. In-flight ones beyond are pending again. */
+/* outbox_acknowledge(o, last): Redis has messages 1 … last. In-flight ones beyond are pending
+ * again. */
 void outbox_acknowledge(struct outbox *o, uint64_t last);
 
 /* outbox_unsend(o): what is in flight is pending again. */

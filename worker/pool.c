@@ -41,6 +41,7 @@ struct pool {
     uv_loop_t *loop;
     const struct settings *settings;
     const struct tasks *tasks;
+    struct keeper *keeper;
     enum phase phase;
     char name[NAME_MOST + 1];
     char connection_names[3][NAME_MOST + 8];
@@ -171,15 +172,11 @@ static size_t gather(void *arg, struct holding *jobs, size_t most, bool *complet
     return pool->run_count;
 }
 
-static void on_lost(void *arg, const char *owner)
+static void on_lost(void *arg, const char *job, uint64_t attempt)
 {
-    struct pool *pool = arg;
-    for (size_t i = pool->run_count; i-- > 0;) {
-        if (strcmp(run_holding(pool->runs[i])->owner, owner) == 0) {
-            run_lose(pool->runs[i], "fenced");
-            return;
-        }
-    }
+    struct run *run = run_of(arg, job, strlen(job));
+    if (run && run_holding(run)->attempt == attempt)
+        run_lose(run, "fenced");
 }
 
 /* For whoever watches over this process: it lives and Redis answers. */
@@ -361,16 +358,27 @@ static bool connect_all(struct pool *pool)
 
 static bool make_parts(struct pool *pool)
 {
-    const struct crew_options crew = {pool->loop, pool->settings, pool, on_gone};
+    const struct crew_options crew = {pool->loop, pool->settings, pool->keeper, pool, on_gone};
     const struct claims_options claims = {
-        .loop = pool->loop, .queue = &pool->queue, .settings = pool->settings,
-        .wake = pool->wake, .worker = pool->name,  .arg = pool,
-        .room = room,       .on_jobs = on_jobs,    .on_stopped = on_stopped,
+        .loop = pool->loop,
+        .queue = &pool->queue,
+        .settings = pool->settings,
+        .wake = pool->wake,
+        .worker = pool->name,
+        .arg = pool,
+        .room = room,
+        .on_jobs = on_jobs,
+        .on_stopped = on_stopped,
     };
     const struct beat_options beat = {
-        .loop = pool->loop,     .queue = &pool->queue, .settings = pool->settings,
-        .worker = pool->name,   .arg = pool,           .gather = gather,
-        .on_lost = on_lost,     .on_answered = on_answered,
+        .loop = pool->loop,
+        .queue = &pool->queue,
+        .settings = pool->settings,
+        .worker = pool->name,
+        .arg = pool,
+        .gather = gather,
+        .on_lost = on_lost,
+        .on_answered = on_answered,
     };
     pool->crew = crew_new(&crew);
     pool->claims = claims_new(&claims);
@@ -388,7 +396,8 @@ static bool make_parts(struct pool *pool)
     return pool->crew && pool->claims && pool->beat && pool->reaper && pool->runs;
 }
 
-struct pool *pool_new(uv_loop_t *loop, const struct settings *settings, const struct tasks *tasks)
+struct pool *pool_new(uv_loop_t *loop, const struct settings *settings, const struct tasks *tasks,
+                      struct keeper *keeper)
 {
     struct pool *pool = calloc(1, sizeof *pool);
     if (!pool)
@@ -396,6 +405,7 @@ struct pool *pool_new(uv_loop_t *loop, const struct settings *settings, const st
     pool->loop = loop;
     pool->settings = settings;
     pool->tasks = tasks;
+    pool->keeper = keeper;
     make_name(pool);
     key_make(&pool->channel, settings->key_prefix, KEY_WORKER, pool->name);
     uv_timer_init(loop, &pool->timer);

@@ -20,6 +20,7 @@
 #define LEAT_POOL_H
 
 #include "base.h"
+#include "keeper.h"
 #include "settings.h"
 #include "tasks.h"
 
@@ -28,11 +29,11 @@
 struct pool;
 
 /**
- * pool_new(loop, settings, tasks)
+ * pool_new(loop, settings, tasks, keeper)
  * Start to serve. Borrows all until pool_free. Gives; NULL: no memory.
  */
 MUST_CHECK struct pool *pool_new(uv_loop_t *loop, const struct settings *settings,
-                                 const struct tasks *tasks);
+                                 const struct tasks *tasks, struct keeper *keeper);
 
 /* pool_drain(pool): DRAINING. The second time: RETURNING at once, with SIGKILL. */
 void pool_drain(struct pool *pool);

@@ -17,8 +17,8 @@
 #include "buf.h"
 #include "clock.h"
 #include "id.h"
-#include "json.h"
 #include "log.h"
+#include "order.h"
 #include "outbox.h"
 
 #include <assert.h>
@@ -38,17 +38,7 @@ struct run {
     const struct run_host *host;
     enum phase phase;
     enum step step; /* under way */
-    struct holding holding; /* its texts are the four below */
-    char id[JOB_ID_SIZE];
-    char feature_id[JOB_NAME_SIZE];
-    char chat_id[JOB_NAME_SIZE];
-    char type[JOB_NAME_SIZE];
-    char owner[JOB_NAME_SIZE + 24];
-    uint64_t number;
-    int64_t timeout_ms;
-    int64_t begun_ms; /* steady */
-    struct buf payload;
-
+    struct order order;
     const struct task *task;
     struct slot *slot;
     struct outbox outbox;
@@ -81,7 +71,7 @@ static void release(struct run *run)
     if (run->phase != SETTLED || run->step != NONE || run->open_timers > 0)
         return;
     outbox_clear(&run->outbox);
-    buf_clear(&run->payload);
+    order_clear(&run->order);
     buf_clear(&run->reason);
     buf_clear(&run->detail);
     free(run);
@@ -113,14 +103,14 @@ static void drop_slot(struct run *run)
 
 void run_lose(struct run *run, const char *event)
 {
-    log_warn(event, LOG_S("job", run->id), LOG_I("attempt", run->number));
+    log_warn(event, LOG_S("job", run->order.id), LOG_I("attempt", run->order.number));
     drop_slot(run);
     settle(run);
 }
 
 void run_give_up(struct run *run)
 {
-    log_warn("given_up", LOG_S("job", run->id), LOG_I("attempt", run->number));
+    log_warn("given_up", LOG_S("job", run->order.id), LOG_I("attempt", run->order.number));
     drop_slot(run);
     settle(run);
 }
@@ -128,8 +118,8 @@ void run_give_up(struct run *run)
 /* ---- verdicts ---- */
 
 /* Texts are copied; what cannot be copied is left out, never the verdict. */
-static void set_verdict(struct run *run, enum finish_how how, const char *reason, const char *detail,
-                        bool retry)
+static void set_verdict(struct run *run, enum finish_how how, const char *reason,
+                        const char *detail, bool retry)
 {
     run->how = how;
     run->retry = retry;
@@ -191,11 +181,12 @@ static const char *step_name(enum step step)
 /* A step did not work; its outcome may be unknown. */
 static void take_failure(struct run *run, enum step step, enum status status)
 {
-    if (status != STATUS_LOST && status != STATUS_CLOSED)
-        log_warn("step_failed", LOG_S("job", run->id), LOG_S("step", step_name(step)),
+    /* The first of a row; that Redis is away was said by the connection. */
+    if (status != STATUS_LOST && status != STATUS_CLOSED && run->wait_ms == 0)
+        log_warn("step_failed", LOG_S("job", run->order.id), LOG_S("step", step_name(step)),
                  LOG_S("status", status_name(status)));
     outbox_unsend(&run->outbox);
-    if (step == FINISH && status == STATUS_LOST)
+    if (step == FINISH && status != STATUS_CLOSED)
         run->again = true;
     if (status == STATUS_FULL) {
         run->full = true;
@@ -215,7 +206,7 @@ static void take_failure(struct run *run, enum step step, enum status status)
 
 static void take_gone(struct run *run, uint64_t last)
 {
-    log_warn("stream_lost", LOG_S("job", run->id), LOG_I("left", last),
+    log_warn("stream_lost", LOG_S("job", run->order.id), LOG_I("left", last),
              LOG_I("written", outbox_acknowledged(&run->outbox)));
     if (!outbox_rewind(&run->outbox, last)) {
         abandon(run, "history", "Redis lost messages that are not kept any more");
@@ -270,17 +261,18 @@ static enum status send_append(struct run *run)
     uint64_t first;
     size_t count = outbox_next(&run->outbox, messages, &first);
     run->appended = true;
-    return queue_append(run->host->queue, &run->holding, first, messages, count, on_appended, run);
+    return queue_append(run->host->queue, &run->order.holding, first, messages, count, on_appended,
+                        run);
 }
 
 static void log_finished(const struct run *run, const char *state)
 {
     static const char *const words[] = {"done", "failed", "died"};
-    log_info("finished", LOG_S("job", run->id), LOG_S("type", run->type),
-             LOG_I("attempt", run->number), LOG_S("how", words[run->how]),
+    log_info("finished", LOG_S("job", run->order.id), LOG_S("type", run->order.type),
+             LOG_I("attempt", run->order.number), LOG_S("how", words[run->how]),
              LOG_S("reason", buf_text(&run->reason)), LOG_S("state", state),
              LOG_I("messages", outbox_last(&run->outbox)),
-             LOG_I("took_ms", clock_steady_ms() - run->begun_ms));
+             LOG_I("took_ms", clock_steady_ms() - run->order.claimed_ms));
 }
 
 static void on_finished(void *arg, enum status status, const struct finish_result *result)
@@ -314,7 +306,7 @@ static enum status send_finish(struct run *run)
         .detail = buf_text(&run->detail),
         .retry = run->retry,
     };
-    return queue_finish(run->host->queue, &run->holding, &finish, on_finished, run);
+    return queue_finish(run->host->queue, &run->order.holding, &finish, on_finished, run);
 }
 
 static void on_handed_back(void *arg, enum status status, bool was_ours)
@@ -326,7 +318,7 @@ static void on_handed_back(void *arg, enum status status, bool was_ours)
     } else if (status != STATUS_OK) {
         take_failure(run, HAND_BACK, status);
     } else {
-        log_info("handed_back", LOG_S("job", run->id), LOG_I("attempt", run->number),
+        log_info("handed_back", LOG_S("job", run->order.id), LOG_I("attempt", run->order.number),
                  LOG_I("was_ours", was_ours));
         settle(run);
     }
@@ -334,8 +326,7 @@ static void on_handed_back(void *arg, enum status status, bool was_ours)
 
 static enum step wanted_step(const struct run *run)
 {
-    bool unwritten = !run->abandoned &&
-                     (!outbox_settled(&run->outbox) || run->look || run->remake);
+    bool unwritten = !run->abandoned && (!outbox_settled(&run->outbox) || run->look || run->remake);
     switch (run->phase) {
     case WORKING:
         return unwritten ? APPEND : NONE;
@@ -363,7 +354,7 @@ static void next(struct run *run)
     else if (step == FINISH)
         status = send_finish(run);
     else
-        status = queue_hand_back(run->host->queue, &run->holding, on_handed_back, run);
+        status = queue_hand_back(run->host->queue, &run->order.holding, on_handed_back, run);
     if (status != STATUS_OK) {
         run->step = NONE;
         take_failure(run, step, status);
@@ -394,7 +385,7 @@ static void take_end(void *arg, const struct slot_report *report)
     struct run *run = arg;
     run->slot = NULL;
     if (run->phase == WORKING && report->end == SLOT_UNREAD) {
-        log_info("process_replaced", LOG_S("job", run->id), LOG_S("type", run->type));
+        log_info("process_replaced", LOG_S("job", run->order.id), LOG_S("type", run->order.type));
         give_to_crew(run, true);
     } else if (run->phase == WORKING) {
         set_verdict(run, how[report->end], report->reason, report->detail, report->retry);
@@ -407,35 +398,10 @@ static void on_timeout(uv_timer_t *timer)
 {
     struct run *run = timer->data;
     char detail[64];
-    log_warn("timeout", LOG_S("job", run->id), LOG_I("attempt", run->number),
-             LOG_I("timeout_ms", run->timeout_ms));
-    snprintf(detail, sizeof detail, "not done within %" PRId64 " ms", run->timeout_ms);
+    log_warn("timeout", LOG_S("job", run->order.id), LOG_I("attempt", run->order.number),
+             LOG_I("timeout_ms", run->order.timeout_ms));
+    snprintf(detail, sizeof detail, "not done within %" PRId64 " ms", run->order.timeout_ms);
     slot_stop(run->slot, "timeout", detail);
-}
-
-static void add_member(struct buf *line, const char *name, const char *value)
-{
-    buf_printf(line, "\"%s\": ", name);
-    json_quote(line, value, strlen(value));
-    buf_puts(line, ", ");
-}
-
-/* What the task reads: one line. */
-static void write_line(const struct run *run, struct buf *line)
-{
-    int64_t left_ms = run->begun_ms + run->timeout_ms - clock_steady_ms();
-    buf_putc(line, '{');
-    add_member(line, "job", run->id);
-    add_member(line, "type", run->type);
-    add_member(line, "feature_id", run->feature_id);
-    add_member(line, "chat_id", run->chat_id);
-    buf_printf(line, "\"attempt\": %" PRIu64 ", \"time_left_ms\": %" PRId64 ", \"payload\": ",
-               run->number, max_i64(left_ms, 0));
-    if (run->payload.length > 0)
-        buf_add(line, run->payload.data, run->payload.length);
-    else
-        buf_puts(line, "null");
-    buf_puts(line, "}\n");
 }
 
 static void give_to_crew(struct run *run, bool fresh)
@@ -443,7 +409,7 @@ static void give_to_crew(struct run *run, bool fresh)
     struct buf line = {0};
     const struct slot_user user = {run, take_message, take_end};
     enum status status = STATUS_NO_MEMORY;
-    write_line(run, &line);
+    order_write(&run->order, &line);
     struct crew_job job = {run->task, line.data, line.length, fresh};
     if (buf_ok(&line))
         status = crew_start(run->host->crew, &job, &user, &run->slot);
@@ -459,31 +425,18 @@ static void give_to_crew(struct run *run, bool fresh)
 struct run *run_new(const struct run_host *host, const struct claimed *job)
 {
     struct run *run = calloc(1, sizeof *run);
-    if (!run)
-        return NULL;
-    buf_add(&run->payload, job->payload, job->payload_length);
-    if (!buf_ok(&run->payload)) {
-        buf_clear(&run->payload);
+    if (!run || !order_init(&run->order, job)) {
         free(run);
         return NULL;
     }
     run->host = host;
-    snprintf(run->id, sizeof run->id, "%s", job->id);
-    snprintf(run->type, sizeof run->type, "%s", job->type);
-    snprintf(run->feature_id, sizeof run->feature_id, "%s", job->feature_id);
-    snprintf(run->chat_id, sizeof run->chat_id, "%s", job->chat_id);
-    snprintf(run->owner, sizeof run->owner, "%s", job->owner);
-    run->holding = (struct holding){run->id, run->owner, run->feature_id, run->chat_id, job->attempt};
-    run->number = job->number;
-    run->timeout_ms = job->timeout_ms;
-    run->begun_ms = clock_steady_ms();
     outbox_init(&run->outbox, (size_t)host->settings->worker_resend_bytes);
     uv_timer_init(host->loop, &run->timeout);
     uv_timer_init(host->loop, &run->wait);
     run->timeout.data = run->wait.data = run;
     run->open_timers = 2;
-    log_info("claimed", LOG_S("job", run->id), LOG_S("type", run->type),
-             LOG_S("feature_id", run->feature_id), LOG_I("attempt", run->number),
+    log_info("claimed", LOG_S("job", run->order.id), LOG_S("type", run->order.type),
+             LOG_S("feature_id", run->order.feature_id), LOG_I("attempt", run->order.number),
              LOG_I("waited_ms", job->waited_ms));
     return run;
 }
@@ -493,11 +446,11 @@ void run_work(struct run *run, const struct task *task)
     run->task = task;
     if (task) {
         uv_update_time(run->host->loop);
-        uv_timer_start(&run->timeout, on_timeout, (uint64_t)max_i64(run->timeout_ms, 0), 0);
+        uv_timer_start(&run->timeout, on_timeout, (uint64_t)max_i64(run->order.timeout_ms, 0), 0);
         give_to_crew(run, false);
     } else {
         struct buf detail = {0};
-        buf_printf(&detail, "no task of this worker runs jobs of type %s", run->type);
+        buf_printf(&detail, "no task of this worker runs jobs of type %s", run->order.type);
         set_verdict(run, FINISH_FAILED, "unknown_type", buf_text(&detail), false);
         buf_clear(&detail);
         begin_finishing(run);
@@ -537,5 +490,5 @@ void run_look(struct run *run)
 
 const struct holding *run_holding(const struct run *run)
 {
-    return &run->holding;
+    return &run->order.holding;
 }

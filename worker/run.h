@@ -46,13 +46,16 @@ struct run_host {
     void (*on_settled)(void *arg, struct run *run);
 };
 
-/* run_new(host, job): copies job. Gives (see above); NULL: no memory. Call one of the next two at once. */
+/* run_new(host, job): copies job. Gives (see above); NULL: no memory. Call one of the next two at
+ * once. */
 MUST_CHECK struct run *run_new(const struct run_host *host, const struct claimed *job);
 
-/* run_work(run, task): start the task; NULL: nobody knows the type, the job fails. May settle it. */
+/* run_work(run, task): start the task; NULL: nobody knows the type, the job fails. May settle it.
+ */
 void run_work(struct run *run, const struct task *task);
 
-/* run_hand_back(run, now): hand the job back, unless it is FINISHING. now: without SIGTERM first. */
+/* run_hand_back(run, now): hand the job back, unless it is FINISHING. now: without SIGTERM first.
+ */
 void run_hand_back(struct run *run, bool now);
 
 /* run_lose(run, event): the job is not ours any more ("fenced", "cancelled"); settles it. */

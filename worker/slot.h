@@ -1,30 +1,23 @@
 /**
- * slot.h: one task process, and the job it works on.
+ * slot.h: a task process (process.h) and the attempt it works on.
  *
- * A process is, in this order:
+ * A slot is IDLE (its process runs and has no job), then BUSY from slot_give on.
+ * With `done` a process that may be reused is IDLE again; any other is on its
+ * way out and takes no more jobs.
  *
- *     IDLE      runs, has no job        ──slot_give──▶ BUSY
- *     BUSY      has a job, works        ──done, may be reused──▶ IDLE
- *     LEAVING   said its last word, or is not needed: its standard input is
- *               closed, it has TASK_STOP_MS to go by itself
- *     STOPPING  SIGTERM went to its group; after TASK_STOP_MS SIGKILL does
- *     EXITED    was waited for; the pipes may still hold bytes, or be held open
- *               by what it started: SLOT_GRACE_MS, then its group is killed;
- *               again so long, then the pipes count as at their end
- *     CLOSING   the handles are being closed; then the memory goes
- *
- * An attempt is, beside that: going on (a user is there), decided (what it came
- * to is known, what the task still says is thrown away), reported (on_end was
- * called, no user is there). `done` is reported at once. Everything else is
- * reported when the process and its group are gone, so that two attempts never
- * run side by side and the last words are whole.
+ * An attempt is going on; then decided (what it came to is known, what the task
+ * still says is thrown away); then reported (on_end was called). `done` is
+ * reported at once. Everything else is reported when the process and its group
+ * are gone, so that two attempts never run side by side and the last words are
+ * whole. Until then there is a user, after that there is none.
  *
  * Invariants: only IDLE slots take jobs. on_end is called exactly once for each
- * slot_give, unless slot_drop came before. A process is always waited for. When
- * a slot is freed its group is gone, its descriptors are closed.
+ * slot_give, unless slot_drop came before. Who says first what the attempt came
+ * to is right: a line, the exit, or slot_stop.
  *
- * Who frees: the slot itself, in CLOSING, after on_gone. Whoever is called back
- * may call any function here. Thread: the loop's.
+ * Who frees: the slot itself, after on_gone; by then its process was waited for,
+ * its group is gone, its descriptors are closed. Whoever is called back may call
+ * any function here. Thread: the loop's.
  */
 #ifndef LEAT_SLOT_H
 #define LEAT_SLOT_H
@@ -36,18 +29,14 @@
 
 #include <uv.h>
 
-#define SLOT_GRACE_MS 1000
-
-/* The bytes of standard error that are kept of a job. */
-#define SLOT_WORDS_BYTES 4096
-
 struct slot;
 
 /* Where processes live, and who counts them. Borrowed by every slot until it is gone. */
 struct slot_host {
     uv_loop_t *loop;
     const struct settings *settings;
-    char **environment; /* spawn_environment */
+    char **environment;    /* spawn_environment */
+    struct keeper *keeper; /* may be NULL */
     void *arg;
     /* The slot has no user any more. fit: it is IDLE and may be given a job. */
     void (*on_freed)(void *arg, struct slot *slot, bool fit);
@@ -109,16 +98,16 @@ void slot_pause(struct slot *slot);
 void slot_resume(struct slot *slot);
 
 /**
- * slot_stop(slot, reason, detail)
+ * slot_stop(slot, reason, sentence)
  * End the attempt that is going on: it is FAILED with this reason, to be tried
  * again, unless it was decided before. Copies the texts.
  */
-void slot_stop(struct slot *slot, const char *reason, const char *detail);
+void slot_stop(struct slot *slot, const char *reason, const char *sentence);
 
 /* slot_drop(slot): end the process; there is no user any more, on_end does not come. */
 void slot_drop(struct slot *slot);
 
-/* slot_end(slot): let an IDLE process go: its standard input ends, then as LEAVING. */
+/* slot_end(slot): let an IDLE process go: its standard input ends; if need be it is stopped. */
 void slot_end(struct slot *slot);
 
 /* slot_kill(slot): SIGKILL to the group now. After slot_stop, slot_drop or slot_end. */

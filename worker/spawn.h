@@ -19,9 +19,9 @@
 struct spawned {
     uv_process_t process;
     bool process_made; /* libuv knows the one above: it must be closed */
-    uv_pipe_t in;  /* we write */
-    uv_pipe_t out; /* we read */
-    uv_pipe_t err; /* we read */
+    uv_pipe_t in;      /* we write */
+    uv_pipe_t out;     /* we read */
+    uv_pipe_t err;     /* we read */
 };
 
 /**

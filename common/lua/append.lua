@@ -17,9 +17,7 @@ if redis.pcall('XLEN', stream) ~= last + 1 then
     if foreign then return {'FOREIGN', 0} end
     if found < 0 then
         if first > 1 then return {'GONE', 0} end
-        local h = read_job(ARGV[1])
-        write_start(stream, ARGV[1], h, attempt, h.attempts + h.deaths + 1, 'history_lost',
-            worker_of(ARGV[2]))
+        write_start(stream, ARGV[1], read_job(ARGV[1]), attempt, 'history_lost', worker_of(ARGV[2]))
         found = 0
     end
     -- Of a tail that was deleted the stream still knows the last id, and would refuse ours.
@@ -31,7 +29,11 @@ if first > last + 1 then return {'GONE', last} end
 local before = last
 for i = 8 + last - first + 1, #ARGV do
     last = last + 1
-    redis.call('XADD', stream, ARGV[5] .. '-' .. last, 'data', ARGV[i])
+    local added = redis.pcall('XADD', stream, ARGV[5] .. '-' .. last, 'data', ARGV[i])
+    -- As long as ours and not ours: who removed it wrote as many. Any other error is Redis's own.
+    if added.err then
+        return string.find(added.err, 'equal or smaller', 1, true) and {'FOREIGN', 0} or added
+    end
 end
 if last > before then redis.call('HSET', job, 'last', last) end
 -- A needless PEXPIRE would wake every follower's tracking.

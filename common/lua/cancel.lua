@@ -2,9 +2,7 @@
 --
 -- ARGV: 1 feature, 2 chat, 3 job ('' for whichever the chat has), 4 stream ttl
 -- Answers {NONE} or {CANCELLED|ENDED, job, state}; ENDED: it was over before.
-local current = redis.call('GET', key_chat(ARGV[1], ARGV[2]))
-local id = ARGV[3] ~= '' and ARGV[3] or current
-if not id then return {'NONE'} end
+local id = ARGV[3] ~= '' and ARGV[3] or look(ARGV[1], ARGV[2])[1]
 local h = read_job(id)
 if not h.state or h.feature_id ~= ARGV[1] or h.chat_id ~= ARGV[2] then return {'NONE'} end
 if not is_alive(h.state) then return {'ENDED', id, h.state} end

@@ -10,7 +10,8 @@
 local worker, queue, ttl = ARGV[1], ARGV[2], ARGV[5]
 -- Allowed when Redis is full, and so everything behind it is.
 redis.call('PEXPIRE', key_worker(worker), 3 * ARGV[4])
-if redis.call('HGET', key_queue(queue), 'paused') == '1' then return {0} end
+local counters = read(key_queue(queue), 'paused', 'reaped')
+if counters.paused == '1' then return {0} end
 
 local now = now_ms()
 promote(queue, now)
@@ -44,18 +45,20 @@ local function start(id, h)
     local info = own_info(stream)
     local top = info and halves(info['last-generated-id']) or 0
     local attempt = math.max(now, top + 1, (h.attempt or h.first) + 1)
-    local number = h.attempts + h.deaths + 1
+    h.number = h.attempts + h.deaths + 1
     local owner = worker .. ':' .. text(attempt)
     count_out(h)
+    -- The first reap is to see how long nobody was there, should Redis be away before it.
+    if not counters.reaped then redis.call('HSETNX', key_queue(queue), 'reaped', now) end
     redis.call('ZREM', key_deadlines(queue), id)
     redis.call('ZADD', key_running(queue), now + ARGV[4], id)
     redis.call('HSET', key_job(id), 'state', 'running', 'owner', owner, 'attempt', text(attempt),
-        'last', 0, 'started', now)
+        'last', 0, 'number', h.number, 'started', now)
     redis.call('HSET', key_worker(worker), 'job:' .. id, owner)
-    write_start(stream, id, h, attempt, number, h.attempt and 'retry' or '', worker)
+    write_start(stream, id, h, attempt, h.attempt and 'retry' or '', worker)
     redis.call('PEXPIRE', stream, ttl)
     local payload = redis.call('HGET', key_job(id), 'payload')
-    return {id, owner, h.type, h.feature_id, h.chat_id, payload or '', text(attempt), number,
+    return {id, owner, h.type, h.feature_id, h.chat_id, payload or '', text(attempt), h.number,
         h.timeout_ms, h.max_attempts, now - h.ready}
 end
 

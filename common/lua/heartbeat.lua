@@ -22,16 +22,16 @@ for i = 8, #ARGV, 4 do
     answer[#answer + 1] = held and 1 or 0
 end
 
-local fields = redis.call('HGETALL', worker)
+local fields = ARGV[6] == '1' and redis.call('HGETALL', worker) or {}
 for i = 1, #fields, 2 do
     local id = string.match(fields[i], '^job:(.*)$')
     if id and not named[fields[i]] then
         local h = read_job(id)
-        if h.owner ~= fields[i + 1] then
-            redis.call('HDEL', worker, fields[i])
-        elseif ARGV[6] == '1' then
+        if h.owner == fields[i + 1] then
             return_to_line(id, h, now, true)
             answer[1] = answer[1] + 1
+        else
+            redis.call('HDEL', worker, fields[i])
         end
     end
 end

@@ -29,7 +29,7 @@ end
 local function read_job(id)
     return read(key_job(id), 'state', 'queue', 'priority', 'feature_id', 'chat_id', 'size', 'owner',
         'first', 'attempt', 'last', 'attempts', 'deaths', 'max_attempts', 'deadline_ms', 'deadline',
-        'retention_ms', 'history', 'type', 'timeout_ms', 'ready')
+        'retention_ms', 'history', 'type', 'timeout_ms', 'ready', 'number')
 end
 
 local function is_alive(state)
@@ -107,9 +107,9 @@ local function attempt_end(stream, attempt, last)
     return n
 end
 
-local function write_start(stream, id, h, attempt, number, reason, worker)
+local function write_start(stream, id, h, attempt, reason, worker)
     redis.call('XADD', stream, text(attempt) .. '-0', 'type', 'start', 'job', id, 'first', h.first,
-        'attempt', number, 'reason', reason, 'worker', worker)
+        'attempt', h.number, 'reason', reason, 'worker', worker)
     redis.call('XTRIM', stream, 'MINID', '=', text(attempt) .. '-0')
 end
 
@@ -154,7 +154,8 @@ end
 -- those stand that expire.
 local function leave_line(id, h)
     local line = key_line(h.queue, h.priority, h.feature_id)
-    if not h.popped and redis.call('LREM', line, 1, id) == 1 and redis.call('EXISTS', line) == 0 then
+    if not h.popped and redis.call('LREM', line, 1, id) == 1
+        and redis.call('EXISTS', line) == 0 then
         redis.call('LREM', key_turns(h.queue, h.priority), 0, h.feature_id)
     end
     count_out(h)
@@ -198,7 +199,7 @@ local function write_end(id, h, kind, ...)
         redis.call('DEL', stream)
         a, n = attempt, last
         if h.attempt then
-            write_start(stream, id, h, attempt, (h.attempts or 0) + (h.deaths or 0), 'history_lost', '')
+            write_start(stream, id, h, attempt, 'history_lost', '')
         else
             redis.call('XADD', stream, h.first .. '-0', 'type', 'queued', 'job', id, 'first', h.first)
         end
@@ -284,8 +285,8 @@ local function look(feature, chat)
     end
     if kind == 'ours' and not id then id = marker.job end
     if kind == 'ours' and id ~= marker.job then kind, ended = 'none', 0 end
-    local h = id and read(key_job(id), 'state', 'queue', 'first', 'attempt', 'attempts', 'deaths',
-        'owner', 'sequence') or {}
+    local h = id and read(key_job(id), 'state', 'queue', 'first', 'attempt', 'number', 'owner',
+        'sequence') or {}
     local first, attempt, number = 0, 0, 0
     if kind == 'ours' then
         first = marker.first or 0
@@ -294,7 +295,7 @@ local function look(feature, chat)
     elseif kind == 'none' and h.first then
         first, attempt = h.first, h.attempt or h.first
         last_id = attempt .. '-0'
-        if h.attempt then number = (h.attempts or 0) + (h.deaths or 0) + 1 end
+        number = tonumber(h.number or 0)
     end
     local position = 0
     if h.state == 'waiting' then

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from leat import FACTOR, check, exact, limit, ms, same, stays, until
+from leat import FACTOR, check, limit, ms, same, stays, until
 
 # The first attempt waits in the middle, each later one runs through.
 FIRST_WAITS = "count(1, 4)\nif attempt == 1:\n    until('go')\ncount(5, 8)\n"
@@ -298,6 +298,7 @@ def a_worker_at_sigterm_finishes_what_it_can(leat):
     worker = leat.worker(leat.task("count(1, 4)\nuntil('go')\ncount(5, 6)\n"), WORKER_DRAIN_MS=ms(10000))
     stream = gateway.post("c").wait_events(4)
     worker.terminate()
+    until(lambda: '"event":"draining"' in worker.log(), 5, "it drains")
     waiting = gateway.post("d").wait_head()
     stays(lambda: leat.redis("HGET", "job:" + waiting.job(), "state") == "waiting", 0.3, "it claims no more")
     leat.leave("go")
@@ -395,64 +396,6 @@ while True:
         same(first["n"], 0, "the first message of a job that meets a used process")
         pids.add(first["pid"])
     same(len(pids), 1, "processes")
-
-
-def a_shared_process_that_dies_runs_its_jobs_again_alone(leat):
-    gateway = leat.gateway()
-    path = os.path.join(leat.dir, "slots.py")
-    with open(path, "w") as file:
-        file.write("""
-import json, os, sys
-hand = set()
-for line in sys.stdin.buffer:
-    job, _, rest = line.decode().strip().partition(" ")
-    request = json.loads(rest)
-    if "stop" in request:
-        continue
-    hand.add(request["chat_id"])
-    print(job, json.dumps({"n": 1}), flush=True)
-    if "bad" in hand and len(hand) >= 4 or request["chat_id"] == "bad" and request["attempt"] > 1:
-        os.kill(os.getpid(), 9)
-    if request["attempt"] > 1:
-        print(job, json.dumps({"n": 2}), flush=True)
-        print(job, json.dumps({"leat": "done"}), flush=True)
-""")
-    leat.worker(f"generate_messages[slots=4]=/usr/bin/python3 -I {path}", WORKER_MAX_JOBS="4")
-    good = [gateway.post(f"c{n}") for n in range(3)]
-    for stream in good:
-        stream.wait_events(1)
-    bad = gateway.post("bad")
-    for stream in good:
-        stream.wait_done(20)
-        same((stream.numbers()[-2:], stream.names()), ([1, 2], ["reset"]), "a good one runs again")
-        same(leat.job(stream.job())["deaths"], "0", "only a death alone counts")
-    bad.wait_done(20)
-    same(bad.names()[-1], "failed", "the one that kills is dead in the end")
-
-
-def a_stop_reaches_a_job_in_a_shared_process(leat):
-    gateway = leat.gateway()
-    path = os.path.join(leat.dir, "slots.py")
-    with open(path, "w") as file:
-        file.write("""
-import json, sys
-for line in sys.stdin.buffer:
-    job, _, rest = line.decode().strip().partition(" ")
-    request = json.loads(rest)
-    if "stop" in request:
-        with open(sys.argv[1], "w") as out:
-            out.write(job)
-        print(job, json.dumps({"leat": "failed", "reason": "stopped"}), flush=True)
-    else:
-        print(job, json.dumps({"n": 1}), flush=True)
-""")
-    leat.worker(f"generate_messages[slots=10]=/usr/bin/python3 -I {path} {leat.file('stopped')}")
-    streams = [gateway.post(f"c{n}").wait_events(1) for n in range(3)]
-    same(gateway.delete("c1").status, 200, "status")
-    streams[1].wait_done()
-    same(streams[1].names(), ["cancelled"], "named events")
-    same(leat.wait_file("stopped").decode(), streams[1].job(), "the job that the process was told of")
-    stays(lambda: not streams[0].ended and not streams[2].ended, 0.5, "the others go on")
 
 
 def a_signal_to_a_task_of_ours_is_a_death_and_the_job_goes_on(leat):

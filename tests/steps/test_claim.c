@@ -249,7 +249,8 @@ static void delayed_jobs_whose_time_has_come_are_claimed(void **state)
     rig_append(rig, &c, 1, 2);
     rig_failed(rig, &c);
     assert_int_equal(cli_number(rig, "ZADD queue:default:delayed %lld %s",
-                                (long long)rig_now(rig) + 60000, c.id), 0);
+                                (long long)rig_now(rig) + 60000, c.id),
+                     0);
     assert_int_equal(rig_claim(rig, "w2", 1).count, 0);
     cli(rig, "ZADD queue:default:delayed 1 %s", c.id);
     struct claim again = rig_take(rig, "w2");

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "process.h"
 #include "spawn.h"
 
 #include <dirent.h>
@@ -139,7 +140,14 @@ static int set_up(void **state)
     w->descriptors = count_descriptors();
     uv_loop_init(&w->loop);
     w->settings.task_stop_ms = 300;
-    w->host = (struct slot_host){&w->loop, &w->settings, spawn_environment(), w, on_freed, on_gone};
+    w->host = (struct slot_host){
+        .loop = &w->loop,
+        .settings = &w->settings,
+        .environment = spawn_environment(),
+        .arg = w,
+        .on_freed = on_freed,
+        .on_gone = on_gone,
+    };
     w->words[0] = shell;
     w->words[1] = option;
     w->task = (struct task){.type = "test", .words = w->words, .program = shell};
@@ -243,7 +251,7 @@ static void only_the_last_4_kib_of_words_are_kept(void **state)
     struct world *w = *state;
     run(w, "head -c 100000 /dev/zero | tr '\\0' x >&2; printf END >&2; exit 1");
     assert_int_equal(strlen(buf_text(&w->detail)),
-                     strlen("exit status 1; last words: ") + SLOT_WORDS_BYTES);
+                     strlen("exit status 1; last words: ") + PROCESS_WORDS_BYTES);
     assert_string_equal(buf_text(&w->detail) + strlen(buf_text(&w->detail)) - 4, "xEND");
 }
 
@@ -294,7 +302,8 @@ static void a_line_of_a_mebibyte_fails_the_attempt(void **state)
 static void a_stop_reaches_the_whole_group(void **state)
 {
     struct world *w = *state;
-    start(w, "trap '' TERM; (trap '' TERM; while :; do sleep 1; done) & echo '{\"n\":1}'; wait; wait",
+    start(w,
+          "trap '' TERM; (trap '' TERM; while :; do sleep 1; done) & echo '{\"n\":1}'; wait; wait",
           false);
     give(w, "{}\n");
     int64_t until = clock_steady_ms() + PATIENCE_MS;
@@ -444,10 +453,11 @@ static void a_paused_task_is_read_to_its_end_later(void **state)
 {
     struct world *w = *state;
     w->pause_at_first = true;
-    start(w, "i=0; while [ $i -lt 2000 ]; do echo \"{\\\"n\\\":$i}\"; i=$((i+1)); done; exit 9", false);
+    start(w, "i=0; while [ $i -lt 2000 ]; do echo \"{\\\"n\\\":$i}\"; i=$((i+1)); done; exit 9",
+          false);
     give(w, "{}\n");
     /* Longer than both graces: the process has exited, its output waits in the pipe. */
-    turn_for(w, 2 * SLOT_GRACE_MS + 500);
+    turn_for(w, 2 * PROCESS_GRACE_MS + 500);
     assert_true(w->message_count > 0);
     assert_int_equal(w->ended, 0);
     w->pause_at_first = false;

@@ -1,4 +1,6 @@
 """What is refused, with which status and which words; and that nothing is left of it."""
+import json
+import socket
 import time
 
 from leat import FACTOR, check, many, ms, problem, raw, same, stays, target, until
@@ -8,7 +10,7 @@ BAD_VALUES = {
     "a colon": "a:b", "nothing": "", "129 characters": "a" * 129, "a star": "*", "braces": "{}",
     "braces, encoded": "%7B%7D", "NUL": "%00", "NUL inside": "a%00b", "twice encoded": "%253A",
     "overlong UTF-8": "%C0%AF", "overlong UTF-8 of a dot": "%E0%80%AE", "emoji": "%F0%9F%98%80",
-    "raw emoji": "😀", "a space": "a%20b", "a plus": "a+b", "a slash": "a/b", "a slash, encoded": "a%2Fb",
+    "a space": "a%20b", "a plus": "a+b", "a slash": "a/b", "a slash, encoded": "a%2Fb",
     "CR LF": "a%0d%0aX-Evil:%201", "LF": "a%0Ab", "a half escape": "a%2", "a lone percent": "a%",
     "no hex": "%zz", "a quote": "%22", "an umlaut": "%C3%BC", "DEL": "%7F", "a lone surrogate": "%ED%A0%80",
 }
@@ -28,6 +30,15 @@ def names_that_break_the_rule_are_400_with_the_reason(leat):
                 body = problem(gateway.request(method, "/stream?" + query), 400)
                 check(name in body["detail"], f"{method} with {what}: the reason names {name}: {body}")
     _nothing_is_left(leat)
+
+
+def bytes_that_must_be_encoded_are_400(leat):
+    gateway = leat.gateway()
+    for value in (b"\xf0\x9f\x98\x80", b"\xff", b"a\tb", b"a\x01b", b"a\x7fb"):
+        got = raw(gateway.port, b"GET /stream?feature_id=f&chat_id=" + value + b" HTTP/1.1\r\nHost: x\r\n"
+                  b"Connection: close\r\n\r\n")
+        check(got.startswith(b"HTTP/1.1 400 "), f"{value!r}: {got[:300]!r}")
+        check(b"application/problem+json" in got, f"{value!r}: {got[:300]!r}")
 
 
 def missing_and_doubled_parameters_are_400_with_the_reason(leat):
@@ -134,11 +145,22 @@ def a_body_of_just_one_mebibyte_is_taken(leat):
 def a_long_line_is_414_and_a_large_head_is_431(leat):
     gateway = leat.gateway()
     answer = raw(gateway.port, b"GET /stream?x=" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
-    check(answer.startswith(b"HTTP/1.1 414 "), f"a URL of 40 KB: {answer[:200]!r}")
+    wrong = [_no_problem(answer, 414, "a URL of 40 KB")]
     for head in (b"X-A: " + b"a" * 40_000 + b"\r\n", b"".join(b"X-%d: a\r\n" % i for i in range(4000))):
         answer = raw(gateway.port, b"GET /livez HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
-        check(answer.startswith(b"HTTP/1.1 431 "), f"a large head: {answer[:200]!r}")
+        wrong.append(_no_problem(answer, 431, f"a head of {len(head)} bytes"))
+    check(not any(wrong), lambda: "\n  ".join(w for w in wrong if w))
     same(gateway.request("GET", "/livez").status, 200, "the gateway afterwards")
+
+
+def _no_problem(answer, status, what):
+    """What is wrong with an answer that came as bytes."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 %d " % status):
+        return f"{what}: not {status}: {answer[:300]!r}"
+    if b"application/problem+json" not in head or json.loads(body)["status"] != status:
+        return f"{what}: not a problem: {answer[:400]!r}"
+    return None
 
 
 def another_content_type_is_415(leat):
@@ -176,25 +198,20 @@ def more_clients_than_allowed_are_turned_away_kindly(leat):
     gateway = leat.gateway(API_MAX_CONNECTIONS="4")
     until(lambda: gateway.request("GET", "/livez").status == 200, 5, "room again")
     held = [gateway.post(f"c{i}").wait_head() for i in range(4)]
-
-    def turned_away():
-        answer = gateway.get("c0").wait_end()
-        check(answer.status in (200, 503), f"status of one too many: {answer.describe()}")
-        if answer.status == 503:
-            check(answer.header("Retry-After"), f"Retry-After: {answer.headers}")
-        else:
-            check(answer.retry and not answer.events, f"retry and close: {answer.describe()}")
-        return True
-
-    turned_away()
+    answer = gateway.get("c0").wait_end()
+    same((answer.status, answer.events), (200, []), f"a browser must come again: {answer.describe()}")
+    check(1000 <= (answer.retry or 0) <= 5000, f"retry: {answer.describe()}")
+    for answer in (gateway.post("c5").wait_end(), gateway.delete("c0")):
+        problem(answer, 503)
+        check(int(answer.header("Retry-After")) >= 1, f"Retry-After: {answer.headers}")
     held[0].close()
-    until(lambda: gateway.get("c1", cut_after=1).wait_head().status == 200, 5, "room again")
+    until(lambda: gateway.request("GET", "/livez").status == 200, 5, "room again")
 
 
 def two_requests_in_one_are_never_both_answered(leat):
     """Request smuggling: every ambiguous head is answered once, and the connection closed."""
     gateway = leat.gateway()
-    hidden = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    hidden = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     start = b"POST " + target("c").encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     chunked = b"0\r\n\r\n" + hidden
     length = b"Content-Length: %d\r\n" % len(chunked)
@@ -216,15 +233,16 @@ def two_requests_in_one_are_never_both_answered(leat):
         "NUL in the URL": b"GET /livez\0 HTTP/1.1\r\nHost: x\r\n\r\n" + hidden,
         "NUL in a value": b"GET /livez HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n" + hidden,
         "CR in a value": b"GET /livez HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n" + hidden,
-        "bare LF": b"GET /livez HTTP/1.1\nHost: x\n\n" + hidden,
         "a space before the colon": b"GET /livez HTTP/1.1\r\nHost : x\r\n\r\n" + hidden,
-        "a folded line": b"GET /livez HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n" + hidden,
     }
+    wrong = []
     for what, data in cases.items():
         got = raw(gateway.port, data, half_close=True)
-        first = got.split(b"\r\n")[0]
-        check(first.split(b" ")[1:2] in ([b"400"], [b"411"], [b"413"], [b"501"]), f"{what}: {got[:300]!r}")
-        same(got.count(b"HTTP/1.1 "), 1, f"answers to {what}: {got[:600]!r}")
+        allowed = (b"400 ", b"200 ") if what == "GET with TE" else (b"400 ",)
+        if got[9:13] not in allowed or got.count(b"HTTP/1.1 ") != 1 \
+                or got[9:13] == b"400 " and b"application/problem+json" not in got:
+            wrong.append(f"{what}: {got[:500]!r}")
+    check(not wrong, lambda: "not one answer 400 with a problem:\n  " + "\n  ".join(wrong))
     _nothing_is_left(leat)
     same(gateway.request("GET", "/livez").status, 200, "the gateway afterwards")
 
@@ -239,7 +257,6 @@ def a_request_behind_a_body_is_not_answered(leat):
 
 
 def slow_heads_and_bodies_are_closed_at_their_deadline(leat):
-    import socket
     gateway = leat.gateway(API_HEADER_TIMEOUT_MS=ms(400), API_BODY_TIMEOUT_MS=ms(400),
                            API_IDLE_TIMEOUT_MS=ms(400))
     post = f"POST {target('c')} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" \

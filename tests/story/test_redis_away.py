@@ -43,11 +43,13 @@ def without_redis_posts_are_503_gets_retry_and_all_comes_back_without_a_restart(
     check(worker.is_up() and gateway.is_up(), "nobody was restarted")
 
 
-def a_paused_redis_is_noticed_and_streams_go_on_exactly_after(leat):
+def _pause_is_survived(leat, reaped):
     leat.settings(REDIS_TIMEOUT_MS=ms(500), LEASE_MS=ms(1200))
     gateways = [leat.gateway(), leat.gateway()]
     leat.worker(leat.task(STEPS))
     leat.worker(leat.task(STEPS))
+    if reaped:
+        until(lambda: leat.redis("HGET", "queue:default", "reaped"), 5, "somebody has reaped")
     stream = gateways[0].post("c").wait_events(3)
     leat.redis.pause()
     until(lambda: gateways[0].request("GET", "/readyz").status == 503, 5, "the gateway has noticed")
@@ -62,6 +64,14 @@ def a_paused_redis_is_noticed_and_streams_go_on_exactly_after(leat):
     same((stream.numbers(), stream.names()), (list(range(1, 10)), []), "no false take-over")
     exact(stream, last=10)
     same(leat.job(stream.job())["deaths"], "0", "deaths")
+
+
+def a_paused_redis_is_noticed_and_streams_go_on_exactly_after(leat):
+    _pause_is_survived(leat, reaped=True)
+
+
+def a_redis_paused_before_anybody_reaped_is_survived_too(leat):
+    _pause_is_survived(leat, reaped=False)
 
 
 def a_stream_goes_on_exactly_over_a_restart_with_an_append_only_file(leat):

@@ -18,7 +18,8 @@
  */
 const char *redis_cli_text(uv_loop_t *loop, struct redis *r, const char *format, ...)
     PRINTF_LIKE(3, 4);
-const char *redis_cli_textv(uv_loop_t *loop, struct redis *r, const char *format, va_list args);
+const char *redis_cli_textv(uv_loop_t *loop, struct redis *r, const char *format, va_list args)
+    PRINTF_LIKE(3, 0);
 
 /* text_of(format, …): formatted text, from the same ring; to compare with. */
 const char *text_of(const char *format, ...) PRINTF_LIKE(1, 2);

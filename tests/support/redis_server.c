@@ -77,6 +77,7 @@ struct redis_server *redis_server_new(const struct redis_server_options *options
     if (!s)
         give_up("calloc");
     s->options = *options;
+    signal(SIGPIPE, SIG_IGN); /* as our programs do: hiredis writes without MSG_NOSIGNAL */
     const char *base = getenv("TMPDIR");
     snprintf(s->directory, sizeof s->directory, "%s/leat-redis-XXXXXX",
              base && *base && strlen(base) < 50 ? base : "/tmp");
@@ -106,29 +107,65 @@ static void become_server(const struct redis_server *s)
     snprintf(port, sizeof port, "%d", s->port);
     snprintf(log, sizeof log, "%s/redis.log", s->directory);
     const char *argv[] = {
-        program, "--port", port, "--bind", "127.0.0.1", "--unixsocket", s->socket, "--dir",
-        s->directory, "--logfile", log, "--save", "", "--daemonize", "no",
-        "--appendonly", s->options.append_only ? "yes" : "no", "--appendfsync", "everysec",
-        "--maxmemory-policy", "noeviction", "--stream-node-max-bytes", "1024",
-        s->options.password ? "--requirepass" : NULL, s->options.password, NULL,
+        program,
+        "--port",
+        port,
+        "--bind",
+        "127.0.0.1",
+        "--unixsocket",
+        s->socket,
+        "--dir",
+        s->directory,
+        "--logfile",
+        log,
+        "--save",
+        "",
+        "--daemonize",
+        "no",
+        "--appendonly",
+        s->options.append_only ? "yes" : "no",
+        "--appendfsync",
+        "everysec",
+        "--maxmemory-policy",
+        "noeviction",
+        "--stream-node-max-bytes",
+        "1024",
+        s->options.password ? "--requirepass" : NULL,
+        s->options.password,
+        NULL,
     };
     execvp(program, (char *const *)(void *)argv);
     _exit(127);
 }
 
+/* The first bytes of the answer to one line; false: no connection. */
+static bool ask(const struct redis_server *s, const char *line, char *reply, size_t size)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path, s->socket, sizeof address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ssize_t got = 0;
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+        dprintf(fd, "%s\r\n", line) > 0)
+        got = read(fd, reply, size - 1);
+    reply[got > 0 ? got : 0] = '\0';
+    if (fd >= 0)
+        close(fd);
+    return got > 0;
+}
+
 /* Answers at all, if only with -NOAUTH; not -LOADING. */
 static bool answers(const struct redis_server *s)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char reply[64] = "";
-    memcpy(address.sun_path, s->socket, sizeof address.sun_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-                write(fd, "PING\r\n", 6) == 6 && read(fd, reply, sizeof reply - 1) > 0 &&
-                strncmp(reply, "-LOADING", 8) != 0;
-    if (fd >= 0)
-        close(fd);
-    return good;
+    char reply[64];
+    return ask(s, "PING", reply, sizeof reply) && strncmp(reply, "-LOADING", 8) != 0;
+}
+
+void redis_server_tell(struct redis_server *s, const char *line)
+{
+    char reply[64];
+    if (!ask(s, line, reply, sizeof reply) || *reply == '-')
+        give_up(line);
 }
 
 void redis_server_up(struct redis_server *s)

@@ -43,6 +43,10 @@ void redis_server_restart(struct redis_server *s);
 void redis_server_stop(struct redis_server *s);
 void redis_server_cont(struct redis_server *s);
 
+/* redis_server_tell(s, line): one command over a connection of its own; waits for the answer, which
+   must not be an error. For what no connection under test can say, e.g. because it is down. */
+void redis_server_tell(struct redis_server *s, const char *line);
+
 /* Where it listens; borrowed. The port is 0 without `tcp`. */
 const char *redis_server_socket(const struct redis_server *s);
 int redis_server_port(const struct redis_server *s);

@@ -385,11 +385,10 @@ struct finished rig_done(struct rig *rig, const struct claim *c, uint64_t last)
 
 struct finished rig_failed(struct rig *rig, const struct claim *c)
 {
-    return rig_finish(rig, c,
-                      &(struct finish){.how = FINISH_FAILED,
-                                       .reason = "exit",
-                                       .detail = "exit status 1",
-                                       .retry = true});
+    return rig_finish(
+        rig, c,
+        &(struct finish){
+            .how = FINISH_FAILED, .reason = "exit", .detail = "exit status 1", .retry = true});
 }
 
 struct finished rig_died(struct rig *rig, const struct claim *c)

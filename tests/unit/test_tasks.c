@@ -31,9 +31,9 @@ static void commands_are_split_at_blanks(void **state)
     (void)state;
     struct tasks tasks = {0};
     struct buf error = {0};
-    assert_true(tasks_parse(&tasks,
-                            " a.b-c_1 = python3  /app/x.py\t--key=v ;\n two[reuse]=two=2;three [reuse] = t; ",
-                            &error));
+    assert_true(tasks_parse(
+        &tasks, " a.b-c_1 = python3  /app/x.py\t--key=v ;\n two[reuse]=two=2;three [reuse] = t; ",
+        &error));
     assert_int_equal(tasks.count, 3);
     const struct task *first = tasks_find(&tasks, "a.b-c_1");
     assert_non_null(first);

@@ -1,0 +1,88 @@
+"""words.py: how a story says what it expects, and how long it waits."""
+import os
+import socket
+import threading
+import time
+
+FACTOR = float(os.environ.get("LEAT_TIME_FACTOR", "1"))
+
+
+class Failed(AssertionError):
+    """What a story says when the program does not keep its word."""
+
+
+def check(holds, what):
+    if not holds:
+        raise Failed(what() if callable(what) else what)
+
+
+def same(got, wanted, what):
+    check(got == wanted, lambda: f"{what}:\n  got    {short(got)}\n  wanted {short(wanted)}")
+
+
+def short(value, most=1500):
+    text = repr(value)
+    return text if len(text) <= most else text[:most] + f"… ({len(text)} characters)"
+
+
+def ms(milliseconds):
+    """A setting in milliseconds, stretched as bounds are."""
+    return str(int(milliseconds * FACTOR))
+
+
+def until(condition, seconds, what):
+    """Wait for a condition, at most so long; gives what it gave."""
+    end = time.monotonic() + seconds * FACTOR
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failed(f"not within {seconds * FACTOR:g} s: {what() if callable(what) else what}")
+        time.sleep(0.005)
+
+
+def stays(condition, seconds, what):
+    """The opposite of `until`: the condition holds all that time."""
+    end = time.monotonic() + seconds * FACTOR
+    while time.monotonic() < end:
+        check(condition(), what)
+        time.sleep(0.01)
+
+
+def limit(seconds):
+    """Mark a story that may take longer than the others."""
+
+    def mark(story):
+        story.limit = seconds
+        return story
+
+    return mark
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def many(count, function):
+    """Run function(0) … function(count - 1) at the same moment; gives their results."""
+    results, gate = [None] * count, threading.Barrier(count)
+
+    def one(index):
+        gate.wait()
+        try:
+            results[index] = function(index)
+        except Exception as error:
+            results[index] = error
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results

@@ -1,0 +1,132 @@
+/*
+ * keeper.c: one pipe, numbers over it: a group that began, or the negative of
+ * one that ended. Each write is one number, which a pipe keeps whole.
+ *
+ * The keeper holds nothing but its end of the pipe, ignores the signals that end
+ * a worker, and is in a session of its own, so that a Ctrl-C at the terminal does
+ * not end it before the worker has drained.
+ */
+#include "keeper.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/close_range.h>
+
+/* ---- the keeper's side ---- */
+
+struct groups {
+    pid_t *list;
+    size_t count, capacity;
+};
+
+static void add(struct groups *g, pid_t group)
+{
+    if (g->count == g->capacity) {
+        size_t capacity = g->capacity ? 2 * g->capacity : 64;
+        pid_t *list = realloc(g->list, capacity * sizeof *list);
+        if (!list)
+            return;
+        g->list = list;
+        g->capacity = capacity;
+    }
+    g->list[g->count++] = group;
+}
+
+static void drop(struct groups *g, pid_t group)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->list[i] == group) {
+            g->list[i] = g->list[--g->count];
+            return;
+        }
+    }
+}
+
+static _Noreturn void keep(int from)
+{
+    struct groups groups = {0};
+    pid_t number;
+    ssize_t got;
+    while ((got = read(from, &number, sizeof number)) > 0 || (got < 0 && errno == EINTR)) {
+        if (got == (ssize_t)sizeof number && number > 0)
+            add(&groups, number);
+        else if (got == (ssize_t)sizeof number)
+            drop(&groups, -number);
+    }
+    for (size_t i = 0; i < groups.count; i++)
+        kill(-groups.list[i], SIGKILL);
+    _exit(0);
+}
+
+static _Noreturn void become_keeper(int from)
+{
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+    for (size_t i = 0; i < COUNT_OF(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    setsid();
+    prctl(PR_SET_NAME, "leat-keeper");
+    /* As descriptor 0, and nothing else: whoever waits for the end of our output must not wait for it. */
+    if (dup2(from, 0) < 0 || close_range(1, ~0U, 0) != 0)
+        _exit(1);
+    keep(0);
+}
+
+/* ---- the worker's side ---- */
+
+bool keeper_start(struct keeper *k)
+{
+    int ends[2];
+    *k = (struct keeper){.pipe = -1, .pid = -1};
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return false;
+    k->pid = fork();
+    if (k->pid == 0) {
+        close(ends[1]);
+        become_keeper(ends[0]);
+    }
+    close(ends[0]);
+    if (k->pid < 0) {
+        close(ends[1]);
+        return false;
+    }
+    k->pipe = ends[1];
+    return true;
+}
+
+static void tell(struct keeper *k, pid_t number)
+{
+    if (k->pipe < 0 || write(k->pipe, &number, sizeof number) == (ssize_t)sizeof number)
+        return;
+    log_error("keeper_lost", LOG_S("why", strerror(errno)));
+    close(k->pipe);
+    k->pipe = -1;
+}
+
+void keeper_add(struct keeper *k, pid_t group)
+{
+    tell(k, group);
+}
+
+void keeper_remove(struct keeper *k, pid_t group)
+{
+    tell(k, -group);
+}
+
+void keeper_stop(struct keeper *k)
+{
+    if (k->pipe >= 0)
+        close(k->pipe);
+    k->pipe = -1;
+    if (k->pid > 0)
+        waitpid(k->pid, NULL, 0);
+    k->pid = -1;
+}
