@@ -2,7 +2,8 @@
 """A task of one's own: answers from a text file, word by word.
 
     WORKER_TASKS='generate_messages=python3 examples/answer.py' leat-worker
-    curl -N -d '{"question": "What does the sluice do?"}' 'localhost:8000/stream?feature_id=f&chat_id=c'
+    curl -N -H 'Content-Type: application/json' -d '{"question": "What does the sluice do?"}' \
+        'localhost:8000/stream?feature_id=f&chat_id=c'
 
 Reads one job, a line of JSON, writes messages, a JSON object each, then says that it is done.
 """

@@ -2,7 +2,8 @@
 # A task of one's own in plain shell: shouts the words of the body's "text".
 #
 #     WORKER_TASKS='generate_messages=sh examples/shout.sh' leat-worker
-#     curl -N -d '{"text": "hello mill"}' 'localhost:8000/stream?feature_id=f&chat_id=c'
+#     curl -N -H 'Content-Type: application/json' -d '{"text": "hello mill"}' \
+#         'localhost:8000/stream?feature_id=f&chat_id=c'
 #
 # Reads one job, a line of JSON, writes messages, a JSON object each, then says that it is done.
 # The text is never taken out of its JSON escapes (\n, \", \u00e9), so its words can be put into

@@ -1391,7 +1391,7 @@ static void whatever_happens_each_client_has_one_whole_answer(void **state)
 {
     const char *only = getenv("TEST_HUB_SEED");
     uint64_t from = only ? strtoull(only, NULL, 10) : 1;
-    for (uint64_t round = from; round < from + (getenv("TEST_HUB_MANY") ? 400 : only ? 1 : 25); round++) {
+    for (uint64_t round = from; round < from + (only ? 1 : 25); round++) {
         print_message("seed %" PRIu64 "\n", round);
         seed = round * 7919;
         begin(state);
