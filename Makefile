@@ -120,7 +120,15 @@ $(OBJ)/worker/tasks/%.o: INCLUDES = -iquote worker/tasks -iquote common
 $(OBJ)/scripts/%.o: INCLUDES = -iquote common
 $(OBJ)/tests/%.o: INCLUDES = -iquote tests/support -iquote api -iquote worker -iquote worker/tasks -iquote common
 
-$(OBJ)/%.o: %.c
+# Other flags, another version, or a source that is gone: what was built with the former is stale.
+BUILT_WITH := $(OBJ)/built-with
+.PHONY: FORCE
+$(BUILT_WITH): FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS) $(COMMON_SRC) $(API_SRC) $(WORKER_SRC) $(TASK_SRC)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(OBJ)/%.o: %.c $(BUILT_WITH)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(INCLUDES) -c -o $@ $<
 
@@ -130,7 +138,7 @@ $(OBJ)/common/lua.c: $(LUA) scripts/embed-lua
 	@mkdir -p $(@D)
 	scripts/embed-lua $(LUA) >$@
 
-$(OBJ)/common/lua.o: $(OBJ)/common/lua.c
+$(OBJ)/common/lua.o: $(OBJ)/common/lua.c $(BUILT_WITH)
 	$(CC) $(ALL_CFLAGS) -iquote common -c -o $@ $<
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
@@ -172,6 +180,11 @@ fuzz-regress:
 	@$(MAKE) SAN=address replay-programs
 	@FUZZ_SECONDS=0 scripts/fuzz build/address/replay
 replay-programs: $(REPLAY)
+
+## bench: what one question costs on this machine, and how soon its answer begins
+.PHONY: bench
+bench: all | $(DEPS)/test $(DEPS)/run
+	@LEAT_BIN=$(OUT) bench/job
 
 ## lint: form, includes, scripts, and whether docs/ is up to date
 .PHONY: lint

@@ -15,7 +15,6 @@
  * has its deadline armed here; without them connections would stay for ever.
  */
 #include "head.h"
-#include "raw_answer.h"
 #include "transport.h"
 
 #include <microhttpd.h>
@@ -46,8 +45,11 @@ static void connection_over(struct deadline *d)
         connection_cut(c);
         return;
     }
-    if (e->state == EXCHANGE_READING)
-        raw_answer_send(c->fd, &(struct raw_answer){.http_status = MHD_HTTP_REQUEST_TIMEOUT});
+    if (e->state == EXCHANGE_READING) {
+        const struct turned_away who = {.method = e->method, .target = "", .origin = ""};
+        gate_answer(c->server, c->fd, &who, MHD_HTTP_REQUEST_TIMEOUT,
+                    "The request did not come in time.");
+    }
     exchange_cut(e);
 }
 
@@ -177,22 +179,21 @@ static enum MHD_Result check_field(void *arg, enum MHD_ValueKind kind, const cha
 static bool target_is_whole(const struct exchange *e, const char *version)
 {
     ptrdiff_t distance = version - e->target_place;
-    return distance < 0 || distance > CONNECTION_POOL_BYTES ||
-           (size_t)distance == strlen(e->target) + 1;
+    return distance < 0 || distance > POOL_BYTES_LARGE || (size_t)distance == strlen(e->target) + 1;
 }
 
 static void read_head(struct exchange *e, const char *method, const char *version,
                       struct head *head)
 {
     head_check_line(head, method, e->target, version);
-    if (strlen(method) > METHOD_MAX)
+    if (strlen(method) > EXCHANGE_METHOD_MAX)
         head->fault = "The method is not known.";
     if (!target_is_whole(e, version))
         head->fault = "The target has a byte that must be percent-encoded.";
     MHD_get_connection_values_n(e->mhd, MHD_HEADER_KIND, check_field, head);
     head_check_end(head);
 
-    strncpy(e->method, method, METHOD_MAX);
+    strncpy(e->method, method, EXCHANGE_METHOD_MAX);
     e->is_head = strcmp(e->method, "HEAD") == 0;
     e->has_body = head_has_body(head);
     e->keeps = !head->fault && !e->has_body &&
@@ -322,13 +323,12 @@ static enum MHD_Result on_call(void *arg, struct MHD_Connection *mhd, const char
 #define STRICT MHD_OPTION_STRICT_FOR_CLIENT, 0
 #endif
 
-struct MHD_Daemon *calls_start_daemon(struct server *s)
+struct MHD_Daemon *calls_start_daemon(struct server *s, size_t pool_bytes)
 {
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | SINGLE_THREAD, 0,
         NULL, NULL, on_call, s, MHD_OPTION_CONNECTION_LIMIT, DAEMON_CONNECTIONS + 8u,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_POOL_BYTES,
-        MHD_OPTION_CONNECTION_TIMEOUT, 0u, STRICT, MHD_OPTION_URI_LOG_CALLBACK, on_line, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-        s, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool_bytes, MHD_OPTION_CONNECTION_TIMEOUT, 0u, STRICT,
+        MHD_OPTION_URI_LOG_CALLBACK, on_line, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
 }

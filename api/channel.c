@@ -196,8 +196,8 @@ static void on_entries(void *arg, const struct entry *entries, size_t count)
 static bool is_lost(struct entry_id at, const struct chat_view *view)
 {
     int order = entry_id_compare(at, view->last);
-    bool is_there = view->stream == STREAM_OURS || view->stream == STREAM_FOREIGN ||
-                    job_is_alive(view->state);
+    bool is_there =
+        view->stream == STREAM_OURS || view->stream == STREAM_FOREIGN || job_is_alive(view->state);
     return order > 0 || (order == 0 && view->ended) || !is_there;
 }
 

@@ -65,8 +65,8 @@ void hub_forget(struct hub *h, struct channel *c);
 
 /* ---- channel.c ---- */
 
-/* channel_new: gives a channel that follows key from behind an id. STATUS_FULL, STATUS_NO_MEMORY.
- */
+/* channel_new: gives a channel that follows key from behind an id, which is not behind the stream's
+   end. STATUS_FULL, STATUS_NO_MEMORY. */
 MUST_CHECK enum status channel_new(struct hub *h, const char *feature_id, const char *chat_id,
                                    const char *key, struct entry_id from, struct channel **out);
 

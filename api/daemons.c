@@ -70,8 +70,8 @@ static void put_roomy(struct daemon *d)
     if (d->roomy)
         return;
     d->roomy = true;
-    d->next_roomy = d->server->roomy;
-    d->server->roomy = d;
+    d->next_roomy = d->server->roomy[d->large];
+    d->server->roomy[d->large] = d;
 }
 
 void daemon_leave(struct daemon *d)
@@ -80,7 +80,7 @@ void daemon_leave(struct daemon *d)
     put_roomy(d);
 }
 
-static struct daemon *daemon_new(struct server *s)
+static struct daemon *daemon_new(struct server *s, bool large)
 {
     struct daemon **all = realloc(s->daemons, (s->daemon_count + 1) * sizeof *all);
     if (!all)
@@ -90,7 +90,8 @@ static struct daemon *daemon_new(struct server *s)
     if (!d)
         return NULL;
     d->server = s;
-    d->mhd = calls_start_daemon(s);
+    d->large = large;
+    d->mhd = calls_start_daemon(s, large ? POOL_BYTES_LARGE : POOL_BYTES_SMALL);
     const union MHD_DaemonInfo *info =
         d->mhd ? MHD_get_daemon_info(d->mhd, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info || uv_poll_init(s->loop, &d->poll, info->epoll_fd)) {
@@ -106,10 +107,10 @@ static struct daemon *daemon_new(struct server *s)
     return d;
 }
 
-enum status daemons_add(struct server *s, struct connection *c, const struct sockaddr *address,
-                        unsigned int length)
+enum status daemons_add(struct server *s, struct connection *c, bool large,
+                        const struct sockaddr *address, unsigned int length)
 {
-    struct daemon *d = s->roomy ? s->roomy : daemon_new(s);
+    struct daemon *d = s->roomy[large] ? s->roomy[large] : daemon_new(s, large);
     if (!d)
         return STATUS_NO_MEMORY;
     c->daemon = d;
@@ -121,7 +122,7 @@ enum status daemons_add(struct server *s, struct connection *c, const struct soc
     }
     assert(!s->accepting); /* NOTIFY_STARTED has come */
     if (++d->connections >= DAEMON_CONNECTIONS) {
-        s->roomy = d->next_roomy;
+        s->roomy[large] = d->next_roomy;
         d->roomy = false;
     }
     daemon_mark(d);

@@ -281,11 +281,16 @@ enum status exchange_answer(struct exchange *e, int http_status,
     if (!can_answer(e))
         return STATUS_CLOSED;
     if (e->raw_answers) {
-        raw_answer_send(e->connection->fd, &(struct raw_answer){.http_status = http_status,
-                                                                .fields = fields,
-                                                                .count = count,
-                                                                .body = body,
-                                                                .length = length});
+        const struct raw_answer answer = {.http_status = http_status,
+                                          .fields = fields,
+                                          .count = count,
+                                          .body = body,
+                                          .length = length,
+                                          .head_only = e->is_head};
+        struct buf text = {0};
+        raw_answer_put(&answer, &text);
+        raw_answer_send(e->connection->fd, &text);
+        buf_clear(&text);
         e->state = EXCHANGE_ANSWERED;
         return STATUS_OK;
     }

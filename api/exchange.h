@@ -75,8 +75,10 @@ struct exchange_events {
 
 /* ---- the request ---- */
 
-/* exchange_method(e): a token, as it came ("GET"). Borrowed until on_closed. */
+/* exchange_method(e): a token, as it came ("GET"), at most EXCHANGE_METHOD_MAX bytes.
+   Borrowed until on_closed. */
 const char *exchange_method(const struct exchange *e);
+#define EXCHANGE_METHOD_MAX 15
 
 /* exchange_target(e): path and query as they came, not decoded, only printable
    ASCII without spaces, at most EXCHANGE_TARGET_MAX bytes. Borrowed until on_closed. */

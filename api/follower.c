@@ -5,7 +5,7 @@
  * frames came, when the socket takes bytes again, when a page came from Redis,
  * and when the stream's head is out. Whatever it sends is one send.
  *
- * A follower whose next frame was dropped asks Redis for a page, sends as much of
+ * A follower whose next frame is not among the frames asks Redis for a page, sends as much of
  * it as one send takes, and so on until its place is within the frames again. The
  * page's answer finds its follower through a small record that is emptied when
  * that leaves.

@@ -72,7 +72,8 @@ static void on_redis_state(void *arg, bool up)
 static void on_redis_refused(void *arg, const char *words)
 {
     struct gateway *g = arg;
-    log_error("redis_refused", LOG_S("why", words));
+    log_error("redis_refused", LOG_S("why", words),
+              LOG_S("see", "REDIS_USERNAME, REDIS_PASSWORD, REDIS_DB"));
     if (g->was_up)
         return;
     g->failure = 1;
@@ -107,7 +108,17 @@ bool gateway_init(struct gateway *g, const struct settings *settings, int port, 
         buf_printf(error, "cannot make an event loop: %s", uv_strerror(bad));
         return false;
     }
-    struct server_options options = {
+    uv_timer_init(&g->loop, &g->drain);
+    bad = uv_async_init(&g->loop, &g->stop, on_stop);
+    if (bad) {
+        buf_printf(error, "cannot make an event loop: %s", uv_strerror(bad));
+        uv_close((uv_handle_t *)&g->drain, NULL);
+        gateway_run(g);
+        return false;
+    }
+    g->stop.data = g;
+    g->drain.data = g;
+    const struct server_options options = {
         .loop = &g->loop,
         .settings = settings,
         .port = port,
@@ -116,16 +127,19 @@ bool gateway_init(struct gateway *g, const struct settings *settings, int port, 
         .handlers = &routes_handlers,
         .arg = g,
     };
-    if (server_new(&options, &g->server, error) != STATUS_OK)
-        return false;
-    if (uv_async_init(&g->loop, &g->stop, on_stop) != 0 ||
-        uv_timer_init(&g->loop, &g->drain) != 0 || !make_parts(g)) {
+    if (server_new(&options, &g->server, error) == STATUS_OK) {
+        if (make_parts(g))
+            return true;
         buf_puts(error, "out of memory");
-        return false;
     }
-    g->stop.data = g;
-    g->drain.data = g;
-    return true;
+    gateway_abandon(g);
+    return false;
+}
+
+void gateway_abandon(struct gateway *g)
+{
+    release(g);
+    gateway_run(g);
 }
 
 void gateway_run(struct gateway *g)

@@ -50,6 +50,9 @@ struct gateway {
 MUST_CHECK bool gateway_init(struct gateway *g, const struct settings *settings, int port,
                              bool port_shared, size_t connections_max, struct buf *error);
 
+/* gateway_abandon(g): release one that was made and is not to run. Thread: main. */
+void gateway_abandon(struct gateway *g);
+
 /* gateway_run(g): serve until gateway_stop, drain, release everything. */
 void gateway_run(struct gateway *g);
 

@@ -13,16 +13,16 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is_token_byte(unsigned char byte)
+bool head_is_token_byte(char byte)
 {
     return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
-           (byte >= 'A' && byte <= 'Z') || (byte && strchr("!#$%&'*+-.^_`|~", byte));
+           (byte >= 'A' && byte <= 'Z') || byte == '-' || (byte && strchr("!#$%&'*+.^_`|~", byte));
 }
 
 static bool is_token(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
-        if (!is_token_byte((unsigned char)text[i]))
+        if (!head_is_token_byte(text[i]))
             return false;
     }
     return length > 0;
@@ -120,6 +120,8 @@ void head_check_end(struct head *h)
         fault(h, "Content-Length is given more than once.");
     if (h->transfer_encodings > 1)
         fault(h, "Transfer-Encoding is given more than once.");
+    if (h->transfer_encodings && !h->needs_host)
+        fault(h, "Transfer-Encoding is unknown to HTTP/1.0.");
     if (h->transfer_encodings && h->content_lengths)
         fault(h, "Both Content-Length and Transfer-Encoding are given.");
 }

@@ -37,4 +37,7 @@ void head_check_end(struct head *h);
 /* head_has_body(h): whether a body is announced. */
 bool head_has_body(const struct head *h);
 
+/* head_is_token_byte(byte): whether it may stand in a method or in a header's name. */
+bool head_is_token_byte(char byte);
+
 #endif

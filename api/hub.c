@@ -60,6 +60,15 @@ void hub_forget(struct hub *h, struct channel *c)
 
 /* ---- joining ---- */
 
+bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id)
+{
+    struct buf key = {0};
+    key_make(&key, h->settings->key_prefix, KEY_STREAM, feature_id, chat_id);
+    bool followed = buf_ok(&key) && find(h, buf_text(&key));
+    buf_clear(&key);
+    return followed || tailer_has_room(h->tailer);
+}
+
 enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, const char *chat_id,
                      const struct chat_view *view, struct entry_id from)
 {
@@ -81,8 +90,8 @@ enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, 
         snprintf(c->job, sizeof c->job, "%s", view->job);
     }
     /* A view from before the newest frame has older news. */
-    if (is_new || (strcmp(c->job, view->job) == 0 &&
-                   entry_id_compare(view->last, c->frames.last) >= 0))
+    if (is_new ||
+        (strcmp(c->job, view->job) == 0 && entry_id_compare(view->last, c->frames.last) >= 0))
         channel_read_view(c, view);
     f->at = from;
     f->live = false;

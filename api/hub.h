@@ -6,8 +6,8 @@
  * connection: a position in the channel's frames, never a queue of its own.
  *
  *     JOINED ──hub_open──▶ LIVE ◀──────▶ PAGING
- *        │                   │             │     its next frame was dropped: it is
- *        └───────────────────┴─────────────┘     served from Redis until it is back
+ *        │                   │             │     its next frame was dropped, or never
+ *        └───────────────────┴─────────────┘     here: served from Redis until it is
  *                            ▼
  *                          LEFT   (hub_leave, or the hub ended it)
  *
@@ -18,7 +18,8 @@
  * - While its outlet is blocked it gets nothing but comments. If then more than
  *   API_MAX_BACKLOG is written behind its back, or nothing moves for two
  *   heartbeats, it is cut without [DONE], and may resume.
- * - A channel lives as long as it has followers.
+ * - A channel lives as long as it has followers. Its frames begin where the stream
+ *   ended when it was made.
  *
  * Thread: the loop's.
  */
@@ -79,6 +80,9 @@ void hub_free(struct hub *h);
 MUST_CHECK enum status hub_join(struct hub *h, struct follower *f, const char *feature_id,
                                 const char *chat_id, const struct chat_view *view,
                                 struct entry_id from);
+
+/* hub_has_room(h, feature_id, chat_id): whether hub_join would find room now. */
+bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id);
 
 /* hub_open(f, outlet): the stream's head and first lines are out; send. */
 void hub_open(struct follower *f, struct outlet *outlet);

@@ -1,23 +1,20 @@
 /*
- * listener.c: the listening socket, accepting, and turning away.
+ * listener.c: the listening socket, and accepting.
  *
  * Up to 64 connections are accepted a wake, so that a flood does not starve the
- * streams. Beyond connections_max a client gets a complete 503 and time to read it
- * (linger.c). Without descriptors accept fails for as long as the connection waits
- * in the kernel's queue, and the socket stays readable: polling it on would spin
+ * streams; each goes through the gate (gate.c). Without descriptors accept fails for as long as the
+ * connection waits in the kernel's queue, and the socket stays readable: polling it on would spin
  * (1.2 M turns a second were seen), so the listener pauses for 50 ms instead.
  *
  * The dangerous part: SO_REUSEPORT lets any process of the same user share the port
  * without an error; hence the probe in listener_bind.
  */
 #include "log.h"
-#include "raw_answer.h"
 #include "transport.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,7 +22,6 @@
 #define ACCEPTS_PER_WAKE 64
 #define PAUSE_MS 50
 #define BACKLOG 4096
-#define SEND_BUFFER_BYTES 65536
 
 /* ---- binding ---- */
 
@@ -122,49 +118,6 @@ enum status listener_bind(const char *host, int port, bool shared, int *fd, int 
 
 /* ---- accepting ---- */
 
-static void turn_away(struct server *s, int fd)
-{
-    static const struct exchange_field fields[] = {
-        {"Retry-After", "1"},
-        {"Content-Type", "application/problem+json"},
-    };
-    size_t length = s->full_body ? strlen(s->full_body) : 0;
-    COUNT_UP(s, refused);
-    raw_answer_send(fd, &(struct raw_answer){.http_status = 503,
-                                             .fields = fields,
-                                             .count = length > 0 ? 2 : 1,
-                                             .body = s->full_body,
-                                             .length = length});
-    linger_begin(s, fd);
-}
-
-/* Failing here costs a slower connection, no more. */
-static void tune(const struct server *s, int fd)
-{
-    int on = 1;
-    int bytes = SEND_BUFFER_BYTES;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &s->silence_ms, sizeof s->silence_ms);
-}
-
-static void take(struct server *s, int fd, const struct sockaddr *address, socklen_t length)
-{
-    COUNT_UP(s, accepted);
-    struct connection *c =
-        server_connections(s) < s->connections_max ? connection_new(s, fd) : NULL;
-    if (!c) {
-        turn_away(s, fd);
-        return;
-    }
-    tune(s, fd);
-    enum status status = daemons_add(s, c, address, length);
-    if (status)
-        connection_free(c);
-    if (status == STATUS_NO_MEMORY)
-        turn_away(s, fd);
-}
-
 static void on_listener(uv_poll_t *poll, int status, int events);
 
 static void on_pause_over(uv_timer_t *timer)
@@ -188,15 +141,10 @@ static int accept_some(struct server *s, int most)
     struct listener *l = &s->listener;
     int count = 0;
     while (count < most) {
-        union {
-            struct sockaddr any;
-            struct sockaddr_storage room;
-        } peer;
-        socklen_t length = sizeof peer;
-        int fd = accept4(l->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             l->starved = false;
-            take(s, fd, &peer.any, length);
+            gate_take(s, fd);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             pause_accepting(l, errno);
             break;

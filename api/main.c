@@ -42,18 +42,18 @@ static bool write_port(const char *path, int port)
 
 static bool make_crew(struct crew *crew, const struct settings *s, struct buf *error)
 {
-    crew->count = (size_t)s->api_loops;
-    crew->gateways = calloc(crew->count, sizeof *crew->gateways);
-    crew->threads = calloc(crew->count, sizeof *crew->threads);
+    size_t loops = (size_t)s->api_loops;
+    crew->gateways = calloc(loops, sizeof *crew->gateways);
+    crew->threads = calloc(loops, sizeof *crew->threads);
     if (!crew->gateways || !crew->threads) {
         buf_puts(error, "out of memory");
         return false;
     }
-    size_t share = ((size_t)s->api_max_connections + crew->count - 1) / crew->count;
+    size_t share = ((size_t)s->api_max_connections + loops - 1) / loops;
     int port = (int)s->api_port;
-    for (size_t i = 0; i < crew->count; i++) {
-        struct gateway *g = &crew->gateways[i];
-        if (!gateway_init(g, s, port, i > 0, share, error))
+    for (; crew->count < loops; crew->count++) {
+        struct gateway *g = &crew->gateways[crew->count];
+        if (!gateway_init(g, s, port, crew->count > 0, share, error))
             return false;
         g->on_failure = on_failure;
         port = server_port(g->server);
@@ -74,6 +74,7 @@ static int serve(struct crew *crew)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     size_t running = 0;
     while (running < crew->count &&
@@ -103,12 +104,33 @@ static void print_help(void)
     buf_clear(&text);
 }
 
+static int start(const struct settings *settings, struct buf *error)
+{
+    struct crew crew = {0};
+    int failure = 2;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
+    settings_log(settings, SETTINGS_API);
+    log_info("open_files", LOG_I("limit", server_raise_file_limit()));
+    if (make_crew(&crew, settings, error)) {
+        failure = serve(&crew);
+        log_info("stopped", LOG_I("exit", failure));
+    } else {
+        while (crew.count > 0)
+            gateway_abandon(&crew.gateways[--crew.count]);
+    }
+    free(crew.gateways);
+    free(crew.threads);
+    return failure;
+}
+
 int main(int argc, char **argv)
 {
     struct settings settings;
     struct buf error = {0};
-    struct crew crew = {0};
     enum log_level level = LOG_LEVEL_INFO;
+    int failure = 2;
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         print_help();
         return 0;
@@ -118,25 +140,14 @@ int main(int argc, char **argv)
         return 0;
     }
     if (argc != 1) {
-        fputs("Usage: leat-api [--help | --version]\n", stderr);
-        return 2;
+        buf_puts(&error, "takes no arguments but --help or --version");
+    } else if (settings_load(&settings, SETTINGS_API, &error) &&
+               log_level_of(settings.log_level, &level)) {
+        log_open("leat-api", level);
+        failure = start(&settings, &error);
     }
-    if (!settings_load(&settings, SETTINGS_API, &error) ||
-        !log_level_of(settings.log_level, &level)) {
+    if (error.length > 0)
         fprintf(stderr, "leat-api: %s\n", buf_text(&error));
-        return 2;
-    }
-    log_open("leat-api", level);
-    signal(SIGPIPE, SIG_IGN);
-    settings_log(&settings, SETTINGS_API);
-    log_info("open_files", LOG_I("limit", server_raise_file_limit()));
-    if (!make_crew(&crew, &settings, &error)) {
-        fprintf(stderr, "leat-api: %s\n", buf_text(&error));
-        return 2;
-    }
-    int failure = serve(&crew);
-    free(crew.gateways);
-    free(crew.threads);
-    log_info("stopped", LOG_I("exit", failure));
+    buf_clear(&error);
     return failure;
 }

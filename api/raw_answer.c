@@ -8,35 +8,58 @@
 #include "raw_answer.h"
 
 #include <sys/socket.h>
+#include <time.h>
 
 static const char *phrase(int http_status)
 {
     switch (http_status) {
+    case 200:
+        return "OK";
     case 400:
         return "Bad Request";
     case 408:
         return "Request Timeout";
     case 413:
         return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 431:
+        return "Request Header Fields Too Large";
     case 503:
         return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
     default:
         return "Refused";
     }
 }
 
-void raw_answer_send(int fd, const struct raw_answer *answer)
+static void put_date(struct buf *out)
 {
-    struct buf text = {0};
-    buf_printf(&text, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n",
-               answer->http_status, phrase(answer->http_status), answer->length);
+    char text[40];
+    struct tm parts;
+    time_t now = time(NULL);
+    /* The names of days and months are English: this program sets no locale. */
+    if (gmtime_r(&now, &parts) && strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts))
+        buf_printf(out, "Date: %s\r\n", text);
+}
+
+void raw_answer_put(const struct raw_answer *answer, struct buf *out)
+{
+    buf_printf(out, "HTTP/1.1 %d %s\r\n", answer->http_status, phrase(answer->http_status));
+    put_date(out);
+    buf_printf(out, "Connection: close\r\nContent-Length: %zu\r\n", answer->length);
     for (size_t i = 0; i < answer->count; i++)
-        buf_printf(&text, "%s: %s\r\n", answer->fields[i].name, answer->fields[i].value);
-    buf_puts(&text, "\r\n");
-    buf_add(&text, answer->body, answer->length);
-    if (buf_ok(&text)) {
-        ssize_t sent = send(fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT);
-        (void)sent; /* a client that is gone needs no answer */
-    }
-    buf_clear(&text);
+        buf_printf(out, "%s: %s\r\n", answer->fields[i].name, answer->fields[i].value);
+    buf_puts(out, "\r\n");
+    if (!answer->head_only)
+        buf_add(out, answer->body, answer->length);
+}
+
+void raw_answer_send(int fd, const struct buf *text)
+{
+    if (!buf_ok(text) || text->length == 0)
+        return;
+    ssize_t sent = send(fd, text->data, text->length, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)sent; /* a client that is gone needs no answer */
 }

@@ -1,14 +1,16 @@
 /**
- * raw_answer.h: a whole HTTP answer, written to a socket at once.
+ * raw_answer.h: a whole HTTP answer as bytes, and written to a socket at once.
  *
- * For the few places where libmicrohttpd takes no answer: no room for the
- * connection (503), a body that grew too long while it came (413), a deadline (408).
+ * For the few places where libmicrohttpd takes no answer: before a connection is
+ * given to it (400, 414, 431 …), no room for it (503), a body that grew too long
+ * while it came (413), a deadline (408).
  *
  * Thread: any.
  */
 #ifndef LEAT_RAW_ANSWER_H
 #define LEAT_RAW_ANSWER_H
 
+#include "buf.h"
 #include "exchange.h"
 
 struct raw_answer {
@@ -17,14 +19,19 @@ struct raw_answer {
     size_t count;
     const void *body;
     size_t length;
+    bool head_only; /* the answer to HEAD */
 };
 
+/* raw_answer_put(answer, out): append it as HTTP/1.1 with Date, Content-Length and
+   Connection: close. Borrows all. */
+void raw_answer_put(const struct raw_answer *answer, struct buf *out);
+
 /**
- * raw_answer_send(fd, answer)
- * Write it as HTTP/1.1 with Content-Length and Connection: close. Borrows all.
+ * raw_answer_send(fd, text)
+ * Write what raw_answer_put has put. Borrows text; an empty or failed one is not sent.
  * One attempt, without waiting: what the socket does not take is lost (a few
  * hundred bytes to a socket that nothing was written to yet always fit).
  */
-void raw_answer_send(int fd, const struct raw_answer *answer);
+void raw_answer_send(int fd, const struct buf *text);
 
 #endif

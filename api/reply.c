@@ -9,12 +9,15 @@
 #include "id.h"
 #include "json.h"
 #include "log.h"
+#include "raw_answer.h"
+#include "sse.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define METHODS "GET, HEAD, POST, DELETE, OPTIONS"
 #define METHODS_READ "GET, HEAD, OPTIONS"
+#define ORIGIN_MAX 300
 #define FIELDS_MAX (REPLY_CORS_FIELDS + 6)
 
 static const struct {
@@ -26,6 +29,7 @@ static const struct {
     [PROBLEM_NOT_FOUND] = {404, "not-found", "There is nothing at this path"},
     [PROBLEM_NO_JOB] = {404, "no-job", "The chat has no such job"},
     [PROBLEM_METHOD] = {405, "method-not-allowed", "This path does not know the method"},
+    [PROBLEM_TIMEOUT] = {408, "timeout", "The request took too long to come"},
     [PROBLEM_CHAT_BUSY] = {409, "chat-busy", "The chat is still answering another question"},
     [PROBLEM_CHAT_FOREIGN] = {409, "chat-foreign", "The chat's stream belongs to another program"},
     [PROBLEM_BODY_TOO_LARGE] = {413, "body-too-large", "The body is too large"},
@@ -33,22 +37,30 @@ static const struct {
     [PROBLEM_MEDIA_TYPE] = {415, "media-type", "The body must be JSON"},
     [PROBLEM_KEY_REUSED] = {422, "key-reused", "The Idempotency-Key came with another body before"},
     [PROBLEM_QUEUE_FULL] = {429, "queue-full", "Too many jobs are waiting"},
+    [PROBLEM_HEAD_TOO_LARGE] = {431, "head-too-large", "The request's head is too large"},
     [PROBLEM_UNAVAILABLE] = {503, "unavailable", "Redis cannot be used now"},
     [PROBLEM_OVERLOADED] = {503, "overloaded", "This gateway cannot take more"},
     [PROBLEM_INTERNAL] = {500, "internal", "Something went wrong here"},
+    [PROBLEM_HTTP_VERSION] = {505, "http-version", "This version of HTTP is not understood"},
 };
 
 enum problem reply_problem_of(int http_status)
 {
     switch (http_status) {
+    case 408:
+        return PROBLEM_TIMEOUT;
     case 413:
         return PROBLEM_BODY_TOO_LARGE;
     case 414:
         return PROBLEM_TARGET_TOO_LONG;
-    case 503:
-        return PROBLEM_OVERLOADED;
+    case 431:
+        return PROBLEM_HEAD_TOO_LARGE;
     case 500:
         return PROBLEM_INTERNAL;
+    case 503:
+        return PROBLEM_OVERLOADED;
+    case 505:
+        return PROBLEM_HTTP_VERSION;
     default:
         return PROBLEM_BAD_REQUEST;
     }
@@ -56,9 +68,12 @@ enum problem reply_problem_of(int http_status)
 
 /* ---- CORS ---- */
 
+/* A longer origin than a name can make is nobody's: an answer repeats it. */
 static bool is_listed(const char *origins, const char *origin)
 {
     size_t length = strlen(origin);
+    if (length > ORIGIN_MAX)
+        return false;
     for (const char *at = origins; *at;) {
         at += strspn(at, ", ");
         size_t one = strcspn(at, ", ");
@@ -69,20 +84,27 @@ static bool is_listed(const char *origins, const char *origin)
     return false;
 }
 
-size_t reply_cors(const struct exchange *e, const struct settings *settings,
-                  struct exchange_field fields[REPLY_CORS_FIELDS])
+/* origin: NULL or "" for none. */
+static size_t cors(const char *origin, const struct settings *settings,
+                   struct exchange_field fields[REPLY_CORS_FIELDS])
 {
-    const char *origin;
     if (!*settings->api_cors_origins)
         return 0;
     fields[0] = (struct exchange_field){"Vary", "Origin"};
-    if (exchange_header(e, "Origin", &origin) != STATUS_OK || !origin || !*origin ||
-        !is_listed(settings->api_cors_origins, origin))
+    if (!origin || !*origin || !is_listed(settings->api_cors_origins, origin))
         return 1;
     fields[1] = (struct exchange_field){"Access-Control-Allow-Origin", origin};
     fields[2] = (struct exchange_field){"Access-Control-Expose-Headers",
                                         "Leat-Job, Leat-Attached, Location, Retry-After"};
     return 3;
+}
+
+size_t reply_cors(const struct exchange *e, const struct settings *settings,
+                  struct exchange_field fields[REPLY_CORS_FIELDS])
+{
+    const char *origin;
+    enum status status = exchange_header(e, "Origin", &origin);
+    return cors(status == STATUS_OK ? origin : NULL, settings, fields);
 }
 
 /* ---- answers ---- */
@@ -115,17 +137,24 @@ static void problem_body(struct buf *out, enum problem problem, const char *deta
     buf_puts(out, "}\n");
 }
 
+/* The headers of every problem: at most two. */
+static size_t problem_fields(int http_status, char wait[12], struct exchange_field *fields)
+{
+    fields[0] = (struct exchange_field){"Content-Type", "application/problem+json"};
+    if (http_status != 429 && http_status != 503)
+        return 1;
+    snprintf(wait, 12, "%u", 1 + id_random_below(5));
+    fields[1] = (struct exchange_field){"Retry-After", wait};
+    return 2;
+}
+
 void reply_problem(struct exchange *e, const struct settings *settings, enum problem problem,
                    const char *detail, const char *job)
 {
-    struct exchange_field fields[3] = {{"Content-Type", "application/problem+json"}};
-    size_t count = 1;
+    struct exchange_field fields[4];
     char wait[12];
     int http_status = table[problem].http_status;
-    if (http_status == 429 || http_status == 503) {
-        snprintf(wait, sizeof wait, "%u", 1 + id_random_below(5));
-        fields[count++] = (struct exchange_field){"Retry-After", wait};
-    }
+    size_t count = problem_fields(http_status, wait, fields);
     if (problem == PROBLEM_METHOD) {
         bool stream = strncmp(exchange_target(e), "/stream", strlen("/stream")) == 0;
         fields[count++] = (struct exchange_field){"Allow", stream ? METHODS : METHODS_READ};
@@ -164,4 +193,51 @@ void reply_preflight(struct exchange *e, const struct settings *settings)
     struct exchange_field cors[REPLY_CORS_FIELDS];
     bool allowed = reply_cors(e, settings, cors) > 1;
     answer(e, settings, 204, fields, allowed ? COUNT_OF(fields) : 1, "", 0);
+}
+
+/* ---- past libmicrohttpd ---- */
+
+static void put_raw(const struct settings *settings, const struct turned_away *who, int http_status,
+                    struct exchange_field fields[FIELDS_MAX], size_t count, const struct buf *body,
+                    struct buf *out)
+{
+    count += cors(who->origin, settings, fields + count);
+    const struct raw_answer answer = {
+        .http_status = http_status,
+        .fields = fields,
+        .count = count,
+        .body = buf_text(body),
+        .length = body->length,
+        .head_only = strcmp(who->method, "HEAD") == 0,
+    };
+    raw_answer_put(&answer, out);
+}
+
+void reply_problem_raw(const struct settings *settings, const struct turned_away *who,
+                       enum problem problem, const char *detail, struct buf *out)
+{
+    struct exchange_field fields[FIELDS_MAX];
+    struct buf body = {0};
+    char wait[12];
+    int http_status = table[problem].http_status;
+    size_t count = problem_fields(http_status, wait, fields);
+    fields[count++] = (struct exchange_field){"Cache-Control", "no-store"};
+    problem_body(&body, problem, detail, "");
+    put_raw(settings, who, http_status, fields, count, &body, out);
+    buf_clear(&body);
+}
+
+void reply_come_again_raw(const struct settings *settings, const struct turned_away *who,
+                          struct buf *out)
+{
+    struct exchange_field fields[FIELDS_MAX] = {
+        {"Content-Type", "text/event-stream"},
+        {"Cache-Control", "no-store, no-transform"},
+        {"X-Accel-Buffering", "no"},
+    };
+    struct buf body = {0};
+    sse_comment(&body, "leat");
+    sse_retry(&body, 1000 + id_random_below(4001));
+    put_raw(settings, who, 200, fields, 3, &body, out);
+    buf_clear(&body);
 }

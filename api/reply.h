@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "exchange.h"
+#include "server.h"
 #include "settings.h"
 #include "status.h"
 
@@ -19,6 +20,7 @@ enum problem {
     PROBLEM_NOT_FOUND,
     PROBLEM_NO_JOB,
     PROBLEM_METHOD,
+    PROBLEM_TIMEOUT,
     PROBLEM_CHAT_BUSY,
     PROBLEM_CHAT_FOREIGN,
     PROBLEM_BODY_TOO_LARGE,
@@ -26,12 +28,15 @@ enum problem {
     PROBLEM_MEDIA_TYPE,
     PROBLEM_KEY_REUSED,
     PROBLEM_QUEUE_FULL,
+    PROBLEM_HEAD_TOO_LARGE,
     PROBLEM_UNAVAILABLE, /* Redis is away, full, or cannot serve */
     PROBLEM_OVERLOADED,  /* this gateway is full or draining */
     PROBLEM_INTERNAL,
+    PROBLEM_HTTP_VERSION,
 };
 
-/* The problem that a refusal of the server itself is (server_handlers.on_refused). */
+/* The problem that a refusal of the server itself is (server_handlers.on_refused, on_turned_away).
+ */
 enum problem reply_problem_of(int http_status);
 
 /**
@@ -42,6 +47,16 @@ enum problem reply_problem_of(int http_status);
  */
 void reply_problem(struct exchange *e, const struct settings *settings, enum problem problem,
                    const char *detail, const char *job);
+
+/* reply_problem_raw(settings, who, problem, detail, out): the same for one that is turned
+   away: append the whole answer. Borrows all. */
+void reply_problem_raw(const struct settings *settings, const struct turned_away *who,
+                       enum problem problem, const char *detail, struct buf *out);
+
+/* reply_come_again_raw(settings, who, out): append the whole answer to one who wants a
+   stream and is turned away: an empty one, and when to ask again. Borrows all. */
+void reply_come_again_raw(const struct settings *settings, const struct turned_away *who,
+                          struct buf *out);
 
 /* reply_json(e, settings, http_status, body): answer with a JSON text. Borrows all. */
 void reply_json(struct exchange *e, const struct settings *settings, int http_status,

@@ -143,8 +143,28 @@ static void on_refused(void *arg, struct exchange *e, int http_status, const cha
     reply_problem(e, g->settings, reply_problem_of(http_status), detail, "");
 }
 
+/* A stream's GET is never refused for a passing trouble (visit.c says why). */
+static bool wants_stream(const struct turned_away *who)
+{
+    struct request request;
+    const char *wrong = request_read(who->target, strlen(who->target), &request);
+    (void)wrong; /* it will hear of it when it comes again */
+    return strcmp(who->method, "GET") == 0 && strcmp(request.path, "/stream") == 0;
+}
+
+static void on_turned_away(void *arg, const struct turned_away *who, int http_status,
+                           const char *detail, struct buf *answer)
+{
+    const struct gateway *g = arg;
+    if (http_status == 503 && wants_stream(who))
+        reply_come_again_raw(g->settings, who, answer);
+    else
+        reply_problem_raw(g->settings, who, reply_problem_of(http_status), detail, answer);
+}
+
 const struct server_handlers routes_handlers = {
     .on_head = on_head,
     .on_request = on_request,
     .on_refused = on_refused,
+    .on_turned_away = on_turned_away,
 };

@@ -3,8 +3,8 @@
  *
  * A turn of the loop, as this server sees it: sockets, timers and other people's
  * callbacks change states and mark daemons dirty; then, in uv_check and again in
- * uv_prepare, resting exchanges that were woken are resumed and the dirty daemons
- * run. Twice, because one write takes libmicrohttpd two runs. While anything is left,
+ * uv_prepare, the gate decides, resting exchanges that were woken are resumed and the
+ * dirty daemons run. Twice, because one write takes libmicrohttpd two runs. While anything is left,
  * a uv_idle keeps the loop from sleeping.
  *
  * The dangerous part is the end. libmicrohttpd aborts the process when a daemon is
@@ -42,6 +42,7 @@ static void drain_now(struct server *s)
 {
     s->drained = true;
     listener_finish(s);
+    gate_finish(s);
     /* A request that is there already is read before its connection counts as idle. */
     for (size_t i = 0; i < s->daemon_count; i++)
         daemon_mark(s->daemons[i]);
@@ -53,6 +54,7 @@ static void turn(struct server *s)
 {
     if (s->draining && !s->drained)
         drain_now(s);
+    gate_run(s);
     exchanges_wake(s);
     daemons_run(s);
     if (!s->dirty && !s->waking)
@@ -90,7 +92,6 @@ static struct server *make(const struct server_options *options)
     s->loop = options->loop;
     s->handlers = options->handlers;
     s->arg = options->arg;
-    s->full_body = options->full_body;
     s->connections_max = options->connections_max;
     s->body_max_bytes = (size_t)settings->api_max_body_bytes;
     s->bodies_max_bytes = s->body_max_bytes * BODIES_AT_ONCE;
@@ -236,8 +237,9 @@ void server_free(struct server *s)
         return;
     }
     s->freed = true;
-    cut_all(s);
     listener_close(s);
+    gate_close(s);
+    cut_all(s);
     daemons_stop(s);
     linger_end_all(s);
     server_close_handle(s, (uv_handle_t *)&s->prepare);

@@ -9,8 +9,9 @@
  * noticing that a client left, and the bytes of streams are our own. The only
  * files that know libmicrohttpd are daemons.c, calls.c and exchange.c.
  *
- * What a client can cost is bounded: connections (connections_max, more get 503),
- * head (API_HEADER_TIMEOUT_MS from accept or from the request's first line, 8 KiB),
+ * What a client can cost is bounded: connections (connections_max; some more are let
+ * speak, to be turned away in a way that fits), head (API_HEADER_TIMEOUT_MS from accept
+ * or from the request's first line; raw_head.h has its size),
  * body (API_BODY_TIMEOUT_MS, API_MAX_BODY), silence between requests
  * (API_IDLE_TIMEOUT_MS), a peer that acknowledges nothing (2 heartbeats).
  *
@@ -32,6 +33,13 @@
 
 struct server;
 
+/* Who is turned away without ever being an exchange. "" is what is not known. */
+struct turned_away {
+    const char *method;
+    const char *target; /* as of exchange_target */
+    const char *origin; /* the header */
+};
+
 /* The application's side; each of them must be there. exchange.h says what may be
    done in each. */
 struct server_handlers {
@@ -45,6 +53,11 @@ struct server_handlers {
        http_status, now. Comes instead of on_head, or between on_head and
        on_request, which then does not come. */
     void (*on_refused)(void *arg, struct exchange *exchange, int http_status, const char *detail);
+    /* The server refuses what never becomes an exchange, and closes: 400, 413, 414, 431 or
+       505 for its head, 408 for its silence, 503 when there is no room for it. Append
+       the whole answer (raw_answer.h). Nothing else may be done in here. */
+    void (*on_turned_away)(void *arg, const struct turned_away *who, int http_status,
+                           const char *detail, struct buf *answer);
 };
 
 struct server_options {
@@ -53,7 +66,6 @@ struct server_options {
     int port;                        /* settings->api_port, or the first server's server_port */
     bool port_shared;                /* a server of this process listens on it already */
     size_t connections_max;          /* this server's share of API_MAX_CONNECTIONS */
-    const char *full_body;           /* problem+json of the 503 beyond it; borrowed, NULL: none */
     const struct server_handlers *handlers; /* borrowed */
     void *arg;                              /* given to each of them */
 };
@@ -90,7 +102,7 @@ int server_port(const struct server *s);
  */
 void server_drain(struct server *s);
 
-/* server_connections(s): how many are open now. */
+/* server_connections(s): how many are open now; not those that are being turned away. */
 size_t server_connections(const struct server *s);
 
 /**
@@ -106,9 +118,9 @@ void server_free(struct server *s);
 struct server_counts {
     uint64_t connections; /* open now */
     uint64_t accepted;
-    uint64_t refused;   /* 503 for want of room */
-    uint64_t requests;  /* complete heads */
-    uint64_t malformed; /* of these: answered 400, 413 or 414 by the server itself */
+    uint64_t refused;   /* for want of room */
+    uint64_t requests;  /* heads, complete or refused before */
+    uint64_t malformed; /* of these: answered 4xx or 505 by the server itself */
     uint64_t timed_out; /* connections shut by a deadline */
 };
 

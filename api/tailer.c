@@ -9,7 +9,7 @@
  * forgotten when a tail leaves, because its answer belongs to nobody then. A move
  * is a leave and a follow on the same lane: the answer under way is thrown away.
  *
- * Lanes are made when they are needed and kept; an idle one costs Redis a few KiB.
+ * Lanes are made when they are needed; IDLE_MAX are kept for the next ones.
  */
 #include "tailer.h"
 
@@ -22,6 +22,7 @@
 
 #define READ_COUNT "100"
 #define RETRY_MS 1000
+#define IDLE_MAX 16
 
 struct lane {
     struct tailer *tailer;
@@ -29,10 +30,12 @@ struct lane {
     struct tail *tail; /* NULL: idle, or about to be */
     bool reading;      /* an XREAD is under way */
     bool stale;        /* its answer is for nobody */
+    bool freed;        /* and waits for its handles to close */
+    bool complained;   /* that it cannot read, since it last could */
     bool calling;      /* inside a callback of the tail, which may leave in it */
     uv_timer_t retry;  /* after an answer that makes no sense: not at once again */
     struct lane *next_idle;
-    struct lane *next; /* all lanes of the tailer */
+    struct lane *before, *next; /* all lanes of the tailer */
 };
 
 struct tail {
@@ -50,6 +53,7 @@ struct tailer {
     int64_t block_ms;
     struct lane *lanes;
     struct lane *idle;
+    size_t idle_count;
     size_t count;
     struct entry *entries; /* room for one answer */
     size_t capacity;
@@ -57,10 +61,33 @@ struct tailer {
 
 static void read_on(struct lane *lane);
 
+static void on_lane_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void lane_free(struct lane *lane)
+{
+    lane->freed = true;
+    redis_free(lane->redis);
+    uv_close((uv_handle_t *)&lane->retry, on_lane_closed);
+}
+
+/* Kept for the next tail, or given back when enough are. */
 static void rest(struct lane *lane)
 {
-    lane->next_idle = lane->tailer->idle;
-    lane->tailer->idle = lane;
+    struct tailer *t = lane->tailer;
+    if (t->idle_count < IDLE_MAX) {
+        lane->next_idle = t->idle;
+        t->idle = lane;
+        t->idle_count++;
+        return;
+    }
+    *(lane->before ? &lane->before->next : &t->lanes) = lane->next;
+    if (lane->next)
+        lane->next->before = lane->before;
+    t->count--;
+    lane_free(lane);
 }
 
 /* ---- answers ---- */
@@ -96,10 +123,19 @@ static void on_retry(uv_timer_t *timer)
         read_on(lane);
 }
 
+static const char *words_of(const struct redisReply *reply)
+{
+    size_t length;
+    return redis_reply_text(reply, &length);
+}
+
 static void hand_over(struct lane *lane, enum status status, const struct redisReply *reply)
 {
     struct tail *tail = lane->tail;
     size_t count = status == STATUS_OK ? read_entries(lane->tailer, reply) : 0;
+    if (status == STATUS_REFUSED && !lane->complained)
+        log_error("cannot_read", LOG_S("stream", tail->key), LOG_S("why", words_of(reply)));
+    lane->complained = status == STATUS_REFUSED;
     /* An error, or entries without the memory to read them: the same would come at once. */
     if (count == 0 && redis_reply_type(reply) != REDIS_IS_NIL)
         uv_timer_start(&lane->retry, on_retry, RETRY_MS, 0);
@@ -117,6 +153,8 @@ static void on_read(void *arg, enum status status, const struct redisReply *repl
     bool stale = lane->stale;
     lane->reading = false;
     lane->stale = false;
+    if (lane->freed)
+        return;
     if (!lane->tail) {
         rest(lane);
         return;
@@ -175,6 +213,7 @@ static struct lane *lane_new(struct tailer *t)
         .loop = t->loop,
         .settings = t->settings,
         .name = "leat-api:lane",
+        .quiet = true,
         .block_ms = t->block_ms,
         .arg = lane,
         .on_state = on_state,
@@ -186,6 +225,8 @@ static struct lane *lane_new(struct tailer *t)
     uv_timer_init(t->loop, &lane->retry);
     lane->retry.data = lane;
     lane->next = t->lanes;
+    if (t->lanes)
+        t->lanes->before = lane;
     t->lanes = lane;
     t->count++;
     return lane;
@@ -197,6 +238,7 @@ static struct lane *take_lane(struct tailer *t)
     if (!lane)
         return lane_new(t);
     t->idle = lane->next_idle;
+    t->idle_count--;
     lane->next_idle = NULL;
     return lane;
 }
@@ -213,11 +255,16 @@ static void interrupt(struct lane *lane)
         redis_drop(lane->redis);
 }
 
+bool tailer_has_room(const struct tailer *t)
+{
+    return t->idle || t->count < (size_t)t->settings->api_tail_lanes;
+}
+
 enum status tailer_follow(struct tailer *t, const char *key, struct entry_id after,
                           const struct tailer_events *events, void *arg, struct tail **out)
 {
     *out = NULL;
-    if (!t->idle && t->count >= (size_t)t->settings->api_tail_lanes)
+    if (!tailer_has_room(t))
         return STATUS_FULL;
     struct tail *tail = calloc(1, sizeof *tail);
     char *copy = strdup(key);
@@ -268,19 +315,13 @@ struct tailer *tailer_new(uv_loop_t *loop, const struct settings *settings, stru
     return t;
 }
 
-static void on_lane_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
 void tailer_free(struct tailer *t)
 {
     if (!t)
         return;
     for (struct lane *lane = t->lanes, *next; lane; lane = next) {
         next = lane->next;
-        redis_free(lane->redis);
-        uv_close((uv_handle_t *)&lane->retry, on_lane_closed);
+        lane_free(lane);
     }
     free(t->entries);
     free(t);

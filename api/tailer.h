@@ -54,6 +54,9 @@ MUST_CHECK enum status tailer_follow(struct tailer *t, const char *key, struct e
                                      const struct tailer_events *events, void *arg,
                                      struct tail **out);
 
+/* tailer_has_room(t): whether one more stream can be followed. */
+bool tailer_has_room(const struct tailer *t);
+
 /* tailer_move(tail, after): go on from behind another id. */
 void tailer_move(struct tail *tail, struct entry_id after);
 

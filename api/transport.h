@@ -1,18 +1,19 @@
 /**
  * transport.h: what the server's own files share. Nobody else includes it.
  *
- *     listener.c   accepts, and turns away
+ *     listener.c   accepts
+ *     gate.c       waits for the first request's head, judges it, lets in or turns away
  *     daemons.c    libmicrohttpd's daemons, driven by the loop
  *     calls.c      libmicrohttpd's callbacks: connections and requests come and go
  *     exchange.c   one request's states
  *     linger.c     refused clients read their answer
- *     head.c, raw_answer.c, deadline.c, watch.c, outlet.c   know nothing of all this
+ *     raw_head.c, head.c, raw_answer.c, deadline.c, watch.c, outlet.c   know nothing of this
  *     server.c     puts it together
  *
- * Who owns what: a server its connections and daemons; a connection its exchange.
- * libmicrohttpd owns the sockets: a connection lives from its MHD_add_connection to
- * its NOTIFY_CLOSED and is freed there; an exchange from the request's first line to
- * its NOTIFY_COMPLETED. Both happen only inside run_daemons and server_free.
+ * Who owns what: a server its callers (in the gate), connections and daemons; a
+ * connection its exchange. From then on libmicrohttpd owns the socket: it lives from its
+ * MHD_add_connection to its NOTIFY_CLOSED and is freed there; an exchange from the request's first
+ * line to its NOTIFY_COMPLETED. Both happen only inside run_daemons and server_free.
  *
  * The rule that keeps this simple: no function that the application may call runs
  * libmicrohttpd or frees anything. It changes a state and puts the exchange on the
@@ -37,9 +38,13 @@ struct MHD_Response;
    whenever one is resumed, so small ones are cheap. */
 #define DAEMON_CONNECTIONS 256
 
-/* A connection's memory in libmicrohttpd, taken at accept: the request's head
-   must fit, and an idle stream costs it for as long as it lives. */
-#define CONNECTION_POOL_BYTES 8192
+/* A connection's memory in libmicrohttpd: the request's head must fit, with 64 bytes more
+   for each of its parts and with its cookies once more, then a part of the body, then
+   the answer's head. An idle stream costs it for as long as it lives; so the few heads
+   that take more than half of the small one go to daemons of their own. */
+#define POOL_BYTES_SMALL 8192
+#define POOL_BYTES_LARGE 32768
+#define POOL_BYTES_PART 64
 
 struct listener {
     uv_poll_t poll;
@@ -54,6 +59,7 @@ struct daemon {
     uv_poll_t poll;
     uv_timer_t timer;
     size_t connections;
+    bool large; /* its connections have POOL_BYTES_LARGE */
     struct daemon *next_roomy;
     struct daemon *next_dirty;
     bool roomy; /* on the server's list of those with room */
@@ -84,8 +90,6 @@ enum exchange_state {
     EXCHANGE_CUT,
 };
 
-#define METHOD_MAX 15
-
 struct exchange {
     struct connection *connection;
     struct MHD_Connection *mhd;
@@ -99,7 +103,7 @@ struct exchange {
     bool suspended;   /* we have, and MHD_resume_connection was not called yet */
     bool waking;      /* on the server's wake list */
     struct exchange *next_waking;
-    char method[METHOD_MAX + 1];
+    char method[EXCHANGE_METHOD_MAX + 1];
     char *target;             /* owned; the raw one */
     const char *target_place; /* where it stands in libmicrohttpd's memory */
     struct buf body;
@@ -114,7 +118,6 @@ struct server {
     uv_loop_t *loop;
     const struct server_handlers *handlers;
     void *arg;
-    const char *full_body;
     size_t connections_max;
     size_t body_max_bytes;
     size_t bodies_max_bytes; /* of all requests that come in at a time */
@@ -131,10 +134,13 @@ struct server {
 
     struct daemon **daemons;
     size_t daemon_count;
-    struct daemon *roomy;
+    struct daemon *roomy[2]; /* small, large */
     struct daemon *dirty;
     struct connection *connections;
     struct connection *accepting; /* inside MHD_add_connection */
+    struct caller *callers;       /* in the gate */
+    struct caller *ready;         /* of these: something came */
+    size_t surplus;               /* of these: beyond connections_max */
     struct exchange *waking;
     size_t lingering;
 
@@ -178,15 +184,34 @@ void listener_finish(struct server *s);
 /* listener_close(s): close the socket and the handles. */
 void listener_close(struct server *s);
 
+/* ---- gate.c ---- */
+
+/* gate_take(s, fd): an accepted socket, which is taken. */
+void gate_take(struct server *s, int fd);
+
+/* gate_run(s): decide about those of whom something came. */
+void gate_run(struct server *s);
+
+/* gate_finish(s): let in whose head is there, close the rest; nobody stays. */
+void gate_finish(struct server *s);
+
+/* gate_close(s): close all of them at once. */
+void gate_close(struct server *s);
+
+/* gate_answer(s, fd, who, http_status, detail): write a refusal past libmicrohttpd; the
+   application gives it its form (on_turned_away). */
+void gate_answer(struct server *s, int fd, const struct turned_away *who, int http_status,
+                 const char *detail);
+
 /* ---- daemons.c ---- */
 
 /**
- * daemons_add(s, c, address, length)
- * Give the accepted socket c->fd to a daemon with room. Takes the socket, and c on
- * STATUS_OK.
+ * daemons_add(s, c, large, address, length)
+ * Give the accepted socket c->fd to a daemon with room, of the small or large kind. Takes
+ * the socket (but for STATUS_NO_MEMORY), and c on STATUS_OK.
  */
 struct sockaddr;
-MUST_CHECK enum status daemons_add(struct server *s, struct connection *c,
+MUST_CHECK enum status daemons_add(struct server *s, struct connection *c, bool large,
                                    const struct sockaddr *address, unsigned int length);
 
 /* daemon_mark(d): it must run in this turn of the loop. */
@@ -206,10 +231,11 @@ void daemons_free(struct server *s);
 
 /* ---- calls.c ---- */
 
-/* calls_start_daemon(s): a daemon that calls us; NULL: no descriptor or memory left. */
-struct MHD_Daemon *calls_start_daemon(struct server *s);
+/* calls_start_daemon(s, pool_bytes): a daemon that calls us, and what each of its connections
+   has; NULL: no descriptor or memory left. */
+struct MHD_Daemon *calls_start_daemon(struct server *s, size_t pool_bytes);
 
-/* connection_new(s, fd): for an accepted socket. */
+/* connection_new(s, fd): for a socket that is let in. */
 MUST_CHECK struct connection *connection_new(struct server *s, int fd);
 
 /* connection_free(c): it never came to a daemon, or has left it. */

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #define TASK_TYPE "generate_messages"
+#define NO_ROOM "This gateway follows as many streams as it may."
 
 /* ---- the life of a visit ---- */
 
@@ -157,8 +158,7 @@ static bool join(struct visit *visit, const struct chat_view *view, struct entry
         return true;
     log_warn("cannot_follow", LOG_S("job", view->job), LOG_S("why", status_name(status)));
     if (visit->run == visit_start)
-        refuse(visit, PROBLEM_OVERLOADED, "This gateway follows as many streams as it may.",
-               view->job);
+        refuse(visit, PROBLEM_OVERLOADED, NO_ROOM, view->job);
     else
         come_again(visit);
     return false;
@@ -339,8 +339,11 @@ void visit_start(struct visit *visit)
         visit_follow(visit);
         return;
     }
+    const struct request *request = &visit->request;
     if (visit->gateway->draining)
         refuse(visit, PROBLEM_OVERLOADED, "This gateway is going down.", "");
+    else if (!hub_has_room(visit->gateway->hub, request->feature_id, request->chat_id))
+        refuse(visit, PROBLEM_OVERLOADED, NO_ROOM, "");
     else if (take_body(visit, &payload, hash))
         enqueue(visit, &payload, hash);
     buf_clear(&payload);

@@ -120,7 +120,7 @@ bool entry_read(const struct redisReply *reply, struct entry *entry)
         value.data = redis_reply_text(redis_reply_at(fields, i + 1), &value.length);
         read_field(entry, name, value);
     }
-    /* A message needs something to say; a control entry must name its job. */
+    /* A control entry must name its job. */
     if (entry->kind != ENTRY_MESSAGE && !entry->job.data)
         entry->kind = ENTRY_MESSAGE;
     return true;

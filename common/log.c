@@ -7,6 +7,7 @@
 #include "clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,8 +25,21 @@ static const char *const level_words[] = {"debug", "info", "warn", "error", "non
 static const char *program_name = "leat";
 static enum log_level lowest = LOG_LEVEL_INFO;
 
+/* A connection that became descriptor 2 would be sent our lines, and libuv aborts when it closes
+   one of its own that is 0, 1 or 2. */
+static void fill_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 void log_open(const char *program, enum log_level level)
 {
+    fill_standard_streams();
     program_name = program;
     lowest = level;
 }

@@ -24,14 +24,23 @@ struct log_field {
 };
 
 /* NULL as a text is an empty one. (A function: clang warns of `"literal" ? …`.) */
-static inline const char *log_text(const char *text) { return text ? text : ""; }
+static inline const char *log_text(const char *text)
+{
+    return text ? text : "";
+}
 
-#define LOG_S(field_name, field_text) { .name = (field_name), .text = log_text(field_text) }
-#define LOG_I(field_name, field_number) \
-    { .name = (field_name), .number = (int64_t)(field_number) }
+#define LOG_S(field_name, field_text)                      \
+    {                                                      \
+        .name = (field_name), .text = log_text(field_text) \
+    }
+#define LOG_I(field_name, field_number)                         \
+    {                                                           \
+        .name = (field_name), .number = (int64_t)(field_number) \
+    }
 
 #define LOG_AT(level, event, ...) \
-    log_write((level), (event), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.name = NULL}})
+    log_write((level), (event),   \
+              (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.name = NULL}})
 #define log_debug(event, ...) LOG_AT(LOG_LEVEL_DEBUG, event __VA_OPT__(, ) __VA_ARGS__)
 #define log_info(event, ...) LOG_AT(LOG_LEVEL_INFO, event __VA_OPT__(, ) __VA_ARGS__)
 #define log_warn(event, ...) LOG_AT(LOG_LEVEL_WARN, event __VA_OPT__(, ) __VA_ARGS__)
@@ -39,7 +48,8 @@ static inline const char *log_text(const char *text) { return text ? text : ""; 
 
 /**
  * log_open(program, level)
- * Name the program in every line and drop what is below level.
+ * Name the program in every line and drop what is below level. A standard stream that
+ * we were started without becomes /dev/null: so before any other descriptor is opened.
  * Borrows program for ever. Thread: main, before any other starts.
  */
 void log_open(const char *program, enum log_level level);

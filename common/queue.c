@@ -430,7 +430,7 @@ enum status queue_finish(const struct queue *q, const struct holding *job, const
     const struct settings *s = q->settings;
     struct words w;
     struct step *step;
-    if (!prepare(&w, 14, &step, arg))
+    if (!prepare(&w, 15, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.finish = fn;
     put(&w, job->id);
@@ -447,6 +447,7 @@ enum status queue_finish(const struct queue *q, const struct holding *job, const
     put_number(&w, s->job_max_deaths);
     put_number(&w, s->dead_retention_ms);
     put_number(&w, s->dead_max);
+    put(&w, in->words ? in->words : "");
     return run(q, SCRIPT_FINISH, &w, on_finish, step);
 }
 

@@ -171,7 +171,8 @@ struct finish {
     enum finish_how how;
     uint64_t last;      /* the attempt's last N: all of it must be in the stream */
     const char *reason; /* one word: exit, signal, timeout, line, … */
-    const char *detail; /* a sentence, the last words of the task; valid UTF-8 */
+    const char *detail; /* a sentence that the client is told; valid UTF-8 */
+    const char *words;  /* the task's last words, kept on the job alone; NULL for none */
     bool retry;         /* FAILED: whether another attempt makes sense */
 };
 

@@ -52,7 +52,8 @@ struct redis {
     int greetings_left;
     int64_t heard_ms; /* steady clock: the last answer, or the first command after silence */
     int64_t client_id;
-    bool complained; /* a failure was logged since it was last up */
+    bool settled;    /* it was really up: on_state was told */
+    bool complained; /* a failure was logged since then */
 };
 
 struct command {
@@ -98,14 +99,16 @@ static void answer_first(struct redis *r, enum status status, const struct redis
 
 static void go_down(struct redis *r, const char *why)
 {
-    bool was_up = r->phase == UP;
+    bool was_up = r->settled;
     redisAsyncContext *context = r->context;
     r->phase = WAITING;
+    r->settled = false;
     r->context = NULL;
     r->client_id = 0;
     r->outstanding = 0;
     if (!r->complained && !r->freed) {
-        log_warn("redis_down", LOG_S("connection", r->options.name), LOG_S("why", why));
+        LOG_AT(r->options.quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "redis_down",
+               LOG_S("connection", r->options.name), LOG_S("why", why));
         r->complained = true;
     }
     while (r->first)
@@ -231,16 +234,27 @@ enum status redis_send(struct redis *r, int argc, const char **argv, const size_
 
 static void subscribe(struct redis *r);
 
+/* Whatever was tried before is forgotten. */
+static void settle_up(struct redis *r)
+{
+    bool was_settled = r->settled;
+    r->settled = true;
+    r->tries = 0;
+    r->complained = false;
+    if (was_settled)
+        return;
+    log_debug("redis_up", LOG_S("connection", r->options.name));
+    if (r->options.on_state)
+        r->options.on_state(r->options.arg, true);
+}
+
 static void come_up(struct redis *r)
 {
     r->phase = UP;
-    r->tries = 0;
-    r->complained = false;
-    log_debug("redis_up", LOG_S("connection", r->options.name));
     if (r->options.channel)
         subscribe(r);
-    if (r->options.on_state)
-        r->options.on_state(r->options.arg, true);
+    else
+        settle_up(r);
 }
 
 static void on_greeted(void *arg, enum status status, const struct redisReply *reply)
@@ -248,8 +262,10 @@ static void on_greeted(void *arg, enum status status, const struct redisReply *r
     struct redis *r = arg;
     if (status == STATUS_LOST || r->phase != GREETING)
         return;
-    if (status == STATUS_REFUSED && r->options.on_refused)
+    if (status == STATUS_REFUSED && r->options.on_refused) {
+        r->complained = true; /* by its owner, in better words */
         r->options.on_refused(r->options.arg, reply->str);
+    }
     if (r->freed || r->phase != GREETING)
         return;
     if (status != STATUS_OK)
@@ -321,6 +337,11 @@ static void on_push(redisAsyncContext *context, void *data, void *private)
         return;
     r->heard_ms = clock_steady_ms();
     r->outstanding = 0;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        go_down(r, reply->str);
+        return;
+    }
+    settle_up(r);
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
         strcmp(reply->element[0]->str, "message") == 0)
         r->options.on_message(r->options.arg, reply->element[2]->str,

@@ -40,6 +40,7 @@ struct redis_options {
     const char *channel;             /* listen to it whenever up; NULL for none. Borrowed. Such a
                                         connection takes no commands (RESP2) */
     int64_t block_ms;                /* the longest that a command of ours may block */
+    bool quiet;                      /* one of many: its losses are no warning */
     bool scripts;                    /* load the steps (script.h) before being up */
     void *arg;
     /* Up or no longer up. May be NULL. */

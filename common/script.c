@@ -3,8 +3,8 @@
  *
  * lua/shared.lua is cut at its top-level functions; a step gets those that it
  * calls and those that they call, in the file's order, so that a small hot step
- * (append) stays small. The digest is what redis.call('EVALSHA') knows it by:
- * SHA-1 by definition of Redis, so nettle's is used.
+ * (append) stays small. The digest is the name that EVALSHA knows it by:
+ * SHA-1, by definition of Redis.
  *
  * Redis may forget scripts (restart, failover, SCRIPT FLUSH). The connection
  * loads all of them when it comes up; a -NOSCRIPT after that is answered by

@@ -99,8 +99,8 @@ static const struct row table[] = {
 
     {"TASK_MAX_LINE", KIND_BYTES, BOTH, AT(task_max_line_bytes), KIB, 16 * MIB, "256KiB", "longest line a task may write"},
     {"TASK_STOP_MS", KIND_NUMBER, WORKER, AT(task_stop_ms), 10, 600000, "2000", "from SIGTERM to SIGKILL for a task process"},
-    {"TASK_MESSAGE_COUNT", KIND_NUMBER, TASK, AT(task_message_count), 0, 1000000, "20", "messages that generate_messages writes"},
-    {"TASK_MESSAGE_INTERVAL_MS", KIND_NUMBER, TASK, AT(task_message_interval_ms), 0, 3600000, "500", "time between two of them"},
+    {"TASK_MESSAGE_COUNT", KIND_NUMBER, WORKER | TASK, AT(task_message_count), 0, 1000000, "20", "messages that generate_messages writes"},
+    {"TASK_MESSAGE_INTERVAL_MS", KIND_NUMBER, WORKER | TASK, AT(task_message_interval_ms), 0, 3600000, "500", "time between two of them"},
 };
 /* clang-format on */
 
@@ -165,6 +165,22 @@ static bool is_name(const char *text, size_t most, const char *also)
     return true;
 }
 
+/* "*", or origins as browsers send them (scheme://host[:port]), between commas. */
+static bool are_origins(const char *text)
+{
+    while (*text) {
+        text += strspn(text, ", ");
+        size_t length = strcspn(text, ", ");
+        const char *host = strstr(text, "://");
+        bool whole = host && host > text && host + 3 < text + length &&
+                     !memchr(host + 3, '/', length - (size_t)(host + 3 - text));
+        if (length > 0 && !whole && !(length == 1 && *text == '*'))
+            return false;
+        text += length;
+    }
+    return true;
+}
+
 /* Returns what the value should have been, or NULL when it is good. */
 static const char *check_text(const struct row *row, const char *text)
 {
@@ -173,12 +189,15 @@ static const char *check_text(const struct row *row, const char *text)
         return "1 to 128 of A-Z a-z 0-9 _ . -";
     if (row->offset == AT(key_prefix) && !is_name(text, 64, ":{}"))
         return "at most 64 of A-Z a-z 0-9 _ . : { } -";
+    if (row->offset == AT(api_cors_origins) && !are_origins(text))
+        return "* or origins such as https://example.org, separated by commas";
     if (row->offset == AT(log_level) && !log_level_of(text, &level))
         return "debug, info, warn, error or none";
     return NULL;
 }
 
-static bool load_row(struct settings *s, const struct row *row, const char *value, struct buf *error)
+static bool load_row(struct settings *s, const struct row *row, const char *value,
+                     struct buf *error)
 {
     if (is_number(row)) {
         if (parse_number(row, value, number_at(s, row)))
@@ -202,6 +221,10 @@ static bool check_pairs(const struct settings *s, enum settings_user user, struc
 {
     if (user == SETTINGS_API && s->api_max_backlog_bytes < 2 * s->task_max_line_bytes) {
         buf_puts(error, "API_MAX_BACKLOG: must be at least twice TASK_MAX_LINE");
+        return false;
+    }
+    if (*s->redis_username && !*s->redis_password) {
+        buf_puts(error, "REDIS_USERNAME: needs a REDIS_PASSWORD");
         return false;
     }
     return true;
@@ -245,13 +268,14 @@ void settings_help(enum settings_user user, struct buf *out)
 
 void settings_markdown(struct buf *out)
 {
-    buf_puts(out, "# Settings\n\nMade by `make docs` from the table in `common/settings.c`. "
-                  "Environment variables only; a wrong value stops the start and is named.\n\n"
-                  "| variable | default | bounds | read by | what |\n| --- | --- | --- | --- | --- |\n");
+    buf_puts(out,
+             "# Settings\n\nMade by `make docs` from the table in `common/settings.c`. "
+             "Environment variables only; a wrong value stops the start and is named.\n\n"
+             "| variable | default | bounds | read by | what |\n| --- | --- | --- | --- | --- |\n");
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         const struct row *row = &table[i];
-        buf_printf(out, "| `%s` | %s%s%s | ", row->variable, *row->standard ? "`" : "", row->standard,
-                   *row->standard ? "`" : "");
+        buf_printf(out, "| `%s` | %s%s%s | ", row->variable, *row->standard ? "`" : "",
+                   row->standard, *row->standard ? "`" : "");
         if (is_number(row))
             buf_printf(out, "%" PRId64 " to %" PRId64, row->min, row->max);
         buf_printf(out, " |%s%s%s | %s |\n", row->users & SETTINGS_API ? " api" : "",

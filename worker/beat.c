@@ -54,9 +54,11 @@ static void plan(struct beat *b, int64_t most_ms)
     uv_timer_start(&b->timer, on_time, wait_ms, 0);
 }
 
+/* Streams are kept at no less than half of their time, so it must come well within that too. */
 static int64_t interval_ms(const struct beat *b)
 {
-    return b->options.settings->lease_ms / 3;
+    const struct settings *s = b->options.settings;
+    return min_i64(s->lease_ms, s->stream_ttl_ms) / 3;
 }
 
 static void on_answer(void *arg, enum status status, const struct heartbeat_result *result)

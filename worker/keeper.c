@@ -12,23 +12,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/close_range.h>
 
-/* ---- the keeper's side ---- */
+#define STOP_MS 1000
 
-struct groups {
-    pid_t *list;
-    size_t count, capacity;
-};
+/* ---- a list of groups, on both sides ---- */
 
-static void add(struct groups *g, pid_t group)
+static void add(struct keeper_groups *g, pid_t group)
 {
     if (g->count == g->capacity) {
         size_t capacity = g->capacity ? 2 * g->capacity : 64;
@@ -41,7 +40,7 @@ static void add(struct groups *g, pid_t group)
     g->list[g->count++] = group;
 }
 
-static void drop(struct groups *g, pid_t group)
+static void drop(struct keeper_groups *g, pid_t group)
 {
     for (size_t i = 0; i < g->count; i++) {
         if (g->list[i] == group) {
@@ -51,9 +50,11 @@ static void drop(struct groups *g, pid_t group)
     }
 }
 
+/* ---- the keeper's side ---- */
+
 static _Noreturn void keep(int from)
 {
-    struct groups groups = {0};
+    struct keeper_groups groups = {0};
     pid_t number;
     ssize_t got;
     while ((got = read(from, &number, sizeof number)) > 0 || (got < 0 && errno == EINTR)) {
@@ -74,7 +75,7 @@ static _Noreturn void become_keeper(int from)
         signal(ignored[i], SIG_IGN);
     setsid();
     prctl(PR_SET_NAME, "leat-keeper");
-    /* As descriptor 0, and nothing else: whoever waits for the end of our output must not wait for it. */
+    /* As descriptor 0, and nothing else: the worker's output must be able to end without us. */
     if (dup2(from, 0) < 0 || close_range(1, ~0U, 0) != 0)
         _exit(1);
     keep(0);
@@ -82,15 +83,16 @@ static _Noreturn void become_keeper(int from)
 
 /* ---- the worker's side ---- */
 
-bool keeper_start(struct keeper *k)
+static bool begin(struct keeper *k)
 {
     int ends[2];
-    *k = (struct keeper){.pipe = -1, .pid = -1};
-    if (pipe2(ends, O_CLOEXEC) != 0)
+    k->pipe = k->pid = -1;
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
         return false;
     k->pid = fork();
     if (k->pid == 0) {
         close(ends[1]);
+        fcntl(ends[0], F_SETFL, 0);
         become_keeper(ends[0]);
     }
     close(ends[0]);
@@ -102,31 +104,61 @@ bool keeper_start(struct keeper *k)
     return true;
 }
 
-static void tell(struct keeper *k, pid_t number)
+bool keeper_start(struct keeper *k)
 {
-    if (k->pipe < 0 || write(k->pipe, &number, sizeof number) == (ssize_t)sizeof number)
-        return;
+    *k = (struct keeper){.pipe = -1, .pid = -1};
+    return begin(k);
+}
+
+static bool tell(struct keeper *k, pid_t number)
+{
+    return k->pipe >= 0 && write(k->pipe, &number, sizeof number) == (ssize_t)sizeof number;
+}
+
+/* Killed by somebody, or frozen until its pipe was full. */
+static void replace(struct keeper *k)
+{
     log_error("keeper_lost", LOG_S("why", strerror(errno)));
-    close(k->pipe);
-    k->pipe = -1;
+    if (k->pid > 0) {
+        kill(k->pid, SIGKILL);
+        waitpid(k->pid, NULL, 0);
+    }
+    if (k->pipe >= 0)
+        close(k->pipe);
+    if (!begin(k))
+        return;
+    for (size_t i = 0; i < k->groups.count; i++) {
+        if (!tell(k, k->groups.list[i]))
+            return;
+    }
 }
 
 void keeper_add(struct keeper *k, pid_t group)
 {
-    tell(k, group);
+    add(&k->groups, group);
+    if (!tell(k, group))
+        replace(k);
 }
 
 void keeper_remove(struct keeper *k, pid_t group)
 {
-    tell(k, -group);
+    drop(&k->groups, group);
+    if (!tell(k, -group))
+        replace(k);
 }
 
 void keeper_stop(struct keeper *k)
 {
     if (k->pipe >= 0)
         close(k->pipe);
-    k->pipe = -1;
-    if (k->pid > 0)
+    if (k->pid > 0) {
+        struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, k->pid, 0), .events = POLLIN};
+        if (end.fd < 0 || poll(&end, 1, STOP_MS) <= 0)
+            kill(k->pid, SIGKILL);
+        if (end.fd >= 0)
+            close(end.fd);
         waitpid(k->pid, NULL, 0);
-    k->pid = -1;
+    }
+    free(k->groups.list);
+    *k = (struct keeper){.pipe = -1, .pid = -1};
 }

@@ -5,7 +5,8 @@
  * writes nothing would never notice. So a small process of its own, forked at the
  * start, is told of each process group that begins and ends, through a pipe. When
  * the pipe closes, the worker is gone, however it went: the keeper kills what is
- * left and ends. (PR_SET_PDEATHSIG would reach only the first process of a group.)
+ * left and ends. Should the keeper itself be gone, the next start or end of a task
+ * makes another one. (PR_SET_PDEATHSIG would reach only the first process of a group.)
  *
  * Thread: the loop's; keeper_start before any other thread and loop.
  */
@@ -16,15 +17,21 @@
 
 #include <sys/types.h>
 
+struct keeper_groups {
+    pid_t *list;
+    size_t count, capacity;
+};
+
 struct keeper {
     int pipe; /* -1: there is none */
     pid_t pid;
+    struct keeper_groups groups; /* what it was told of, for its successor */
 };
 
 /* keeper_start(k): fork it. False: no process or descriptor; errno says why. */
 MUST_CHECK bool keeper_start(struct keeper *k);
 
-/* keeper_stop(k): it kills what it still knows, and ends; waits for that. Harmless twice. */
+/* keeper_stop(k): it kills what it still knows, and ends; waits for that, a second at most. */
 void keeper_stop(struct keeper *k);
 
 /* keeper_add(k, group): a process group began. */

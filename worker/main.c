@@ -8,10 +8,12 @@
 #include "tasks.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void on_signal(uv_signal_t *signal, int number)
 {
@@ -51,13 +53,24 @@ static void own_folder(char *out, size_t size)
         *slash = '\0';
 }
 
+static bool check_health_file(const char *path, struct buf *error)
+{
+    int file = *path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644) : -1;
+    if (*path && file < 0)
+        buf_printf(error, "WORKER_HEALTH_FILE: cannot write %s: %s", path, strerror(errno));
+    if (file >= 0)
+        close(file);
+    return !*path || file >= 0;
+}
+
 static bool load(struct settings *settings, struct tasks *tasks, struct buf *error)
 {
     char folder[4096];
     own_folder(folder, sizeof folder);
     return settings_load(settings, SETTINGS_WORKER, error) &&
            tasks_parse(tasks, settings->worker_tasks, error) &&
-           tasks_find_programs(tasks, folder, getenv("PATH"), error);
+           tasks_find_programs(tasks, folder, getenv("PATH"), error) &&
+           check_health_file(settings->worker_health_file, error);
 }
 
 static void watch(uv_loop_t *loop, uv_signal_t *signal, int number, struct pool *pool)
@@ -71,7 +84,7 @@ static void watch(uv_loop_t *loop, uv_signal_t *signal, int number, struct pool 
 static int serve(const struct settings *settings, const struct tasks *tasks, struct keeper *keeper)
 {
     uv_loop_t *loop = uv_default_loop();
-    uv_signal_t term, interrupt;
+    uv_signal_t term, interrupt, hangup;
     struct pool *pool = pool_new(loop, settings, tasks, keeper);
     if (!pool) {
         log_error("not_started", LOG_S("why", status_text(STATUS_NO_MEMORY)));
@@ -79,12 +92,14 @@ static int serve(const struct settings *settings, const struct tasks *tasks, str
     }
     watch(loop, &term, SIGTERM, pool);
     watch(loop, &interrupt, SIGINT, pool);
+    watch(loop, &hangup, SIGHUP, pool);
     uv_run(loop, UV_RUN_DEFAULT);
     int code = pool_exit_code(pool);
     if (pool_is_stuck(pool))
         return code;
     uv_close((uv_handle_t *)&term, NULL);
     uv_close((uv_handle_t *)&interrupt, NULL);
+    uv_close((uv_handle_t *)&hangup, NULL);
     uv_run(loop, UV_RUN_DEFAULT);
     uv_loop_close(loop);
     pool_free(pool);
@@ -110,6 +125,8 @@ int main(int argc, char **argv)
     } else if (log_level_of(settings.log_level, &level)) {
         log_open("leat-worker", level);
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGUSR1, SIG_IGN);
+        signal(SIGUSR2, SIG_IGN);
         settings_log(&settings, SETTINGS_WORKER);
         struct keeper keeper;
         if (!keeper_start(&keeper))

@@ -145,7 +145,8 @@ static void on_refused(void *arg, const char *words)
     struct pool *pool = arg;
     if (pool->phase == CLOSED)
         return;
-    log_error("redis_refused", LOG_S("why", words));
+    log_error("redis_refused", LOG_S("why", words),
+              LOG_S("see", "REDIS_USERNAME, REDIS_PASSWORD, REDIS_DB"));
     if (pool->was_up)
         return;
     pool->exit_code = 1;

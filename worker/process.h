@@ -24,7 +24,6 @@
 #include "base.h"
 #include "buf.h"
 #include "keeper.h"
-#include "keeper.h"
 #include "spawn.h"
 #include "tasks.h"
 
@@ -55,7 +54,7 @@ struct process_options {
     const struct task *task; /* the three are borrowed until on_closed */
     char **environment;
     struct keeper *keeper; /* told of its group; NULL for none. Borrowed until on_closed */
-    int64_t stop_ms; /* TASK_STOP_MS */
+    int64_t stop_ms;       /* TASK_STOP_MS */
     void *arg;
     /* Where so many bytes of standard output may be put; NULL: no memory. */
     char *(*room)(void *arg, size_t size);

@@ -54,7 +54,7 @@ struct run {
     /* The verdict, from FINISHING on. */
     enum finish_how how;
     bool retry;
-    struct buf reason, detail;
+    struct buf reason, detail, words;
 
     uv_timer_t timeout;
     uv_timer_t wait; /* after a failed step */
@@ -74,6 +74,7 @@ static void release(struct run *run)
     order_clear(&run->order);
     buf_clear(&run->reason);
     buf_clear(&run->detail);
+    buf_clear(&run->words);
     free(run);
 }
 
@@ -103,7 +104,7 @@ static void drop_slot(struct run *run)
 
 void run_lose(struct run *run, const char *event)
 {
-    log_warn(event, LOG_S("job", run->order.id), LOG_I("attempt", run->order.number));
+    log_info(event, LOG_S("job", run->order.id), LOG_I("attempt", run->order.number));
     drop_slot(run);
     settle(run);
 }
@@ -304,6 +305,7 @@ static enum status send_finish(struct run *run)
         .last = outbox_last(&run->outbox),
         .reason = buf_text(&run->reason),
         .detail = buf_text(&run->detail),
+        .words = buf_ok(&run->words) ? buf_text(&run->words) : NULL,
         .retry = run->retry,
     };
     return queue_finish(run->host->queue, &run->order.holding, &finish, on_finished, run);
@@ -389,6 +391,7 @@ static void take_end(void *arg, const struct slot_report *report)
         give_to_crew(run, true);
     } else if (run->phase == WORKING) {
         set_verdict(run, how[report->end], report->reason, report->detail, report->retry);
+        buf_puts(&run->words, report->words);
         begin_finishing(run);
     }
     next(run);

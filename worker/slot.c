@@ -65,30 +65,30 @@ static void decide(struct slot *slot, enum slot_end end, const char *reason, con
     process_resume(&slot->process);
 }
 
-static void write_detail(const struct slot *slot, struct buf *out)
-{
-    size_t length;
-    const char *words = process_words(&slot->process, &length);
-    json_utf8_clean(out, slot->sentence, strlen(slot->sentence));
-    if (length > 0 && *slot->sentence)
-        buf_puts(out, "; last words: ");
-    json_utf8_clean(out, words, length);
-}
-
 static void report(struct slot *slot)
 {
     struct slot_user user = slot->user;
-    struct buf detail = {0};
+    struct buf detail = {0}, words = {0};
     char reason[sizeof slot->reason];
     memcpy(reason, slot->reason, sizeof reason);
-    if (slot->end != SLOT_DONE)
-        write_detail(slot, &detail);
-    struct slot_report told = {slot->end, reason, buf_ok(&detail) ? buf_text(&detail) : "",
-                               slot->retry};
+    if (slot->end != SLOT_DONE) {
+        size_t length;
+        const char *last = process_words(&slot->process, &length);
+        json_utf8_clean(&detail, slot->sentence, strlen(slot->sentence));
+        json_utf8_clean(&words, last, length);
+    }
+    struct slot_report told = {
+        .end = slot->end,
+        .reason = reason,
+        .detail = buf_ok(&detail) ? buf_text(&detail) : "",
+        .words = buf_ok(&words) ? buf_text(&words) : "",
+        .retry = slot->retry,
+    };
     slot->user = (struct slot_user){0};
     slot->host->on_freed(slot->host->arg, slot, !slot->busy);
     user.on_end(user.arg, &told);
     buf_clear(&detail);
+    buf_clear(&words);
 }
 
 static void decide_by_exit(struct slot *slot, const struct process_end *end)

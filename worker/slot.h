@@ -55,7 +55,8 @@ enum slot_end {
 struct slot_report {
     enum slot_end end;
     const char *reason; /* done: ""; a task's own word, or exit, signal, line, timeout … */
-    const char *detail; /* a sentence and the last words, valid UTF-8; may be "" */
+    const char *detail; /* a sentence for the client, valid UTF-8; may be "" */
+    const char *words;  /* the end of standard error, for the operator alone; valid UTF-8 */
     bool retry;         /* failed: whether another attempt makes sense */
 };
 

@@ -180,32 +180,41 @@ static bool is_program(const char *path)
     return stat(path, &about) == 0 && S_ISREG(about.st_mode) && access(path, X_OK) == 0;
 }
 
-/* folder/name if that can be run: gives the path, else NULL. An empty folder is the current one. */
-static char *program_in(const char *folder, size_t folder_length, const char *name)
+/* Gives folder/name in *found if that can be run, else NULL. An empty folder is the current one.
+   False: no memory. */
+static bool program_in(const char *folder, size_t folder_length, const char *name, char **found)
 {
     struct buf path = {0};
     if (folder_length == 0)
         buf_putc(&path, '.');
     buf_add(&path, folder, folder_length);
     buf_printf(&path, "/%s", name);
-    char *found = buf_take(&path);
-    if (found && is_program(found))
-        return found;
-    free(found);
-    return NULL;
+    *found = buf_take(&path);
+    if (!*found)
+        return false;
+    if (is_program(*found))
+        return true;
+    free(*found);
+    *found = NULL;
+    return true;
 }
 
-static char *find_program(const char *name, const char *folder, const char *path)
+/* As above. Without memory the search ends: it must not go on to a later program of that name. */
+static bool find_program(const char *name, const char *folder, const char *path, char **found)
 {
-    if (strchr(name, '/'))
-        return is_program(name) ? strdup(name) : NULL;
-    char *found = strcmp(name, OWN_PROGRAM) == 0 ? program_in(folder, strlen(folder), name) : NULL;
-    while (!found && path) {
+    *found = NULL;
+    if (strchr(name, '/')) {
+        bool there = is_program(name);
+        *found = there ? strdup(name) : NULL;
+        return *found || !there;
+    }
+    bool good = strcmp(name, OWN_PROGRAM) != 0 || program_in(folder, strlen(folder), name, found);
+    while (good && !*found && path) {
         size_t length = strcspn(path, ":");
-        found = program_in(path, length, name);
+        good = program_in(path, length, name, found);
         path = path[length] ? path + length + 1 : NULL;
     }
-    return found;
+    return good;
 }
 
 bool tasks_find_programs(struct tasks *tasks, const char *folder, const char *path,
@@ -213,7 +222,8 @@ bool tasks_find_programs(struct tasks *tasks, const char *folder, const char *pa
 {
     for (size_t i = 0; i < tasks->count; i++) {
         struct task *task = &tasks->items[i];
-        task->program = find_program(task->words[0], folder, path);
+        if (!find_program(task->words[0], folder, path, &task->program))
+            return no_memory(error);
         if (task->program)
             continue;
         buf_printf(error, "WORKER_TASKS: %s: \"%s\" is not a program that can be run%s", task->type,

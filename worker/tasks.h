@@ -46,7 +46,7 @@ MUST_CHECK bool tasks_parse(struct tasks *tasks, const char *text, struct buf *e
  * folder first, all others along path.
  *
  * folder: where our own program lies. path: as in PATH; NULL for none.
- * False: one cannot be found or executed; error holds one line.
+ * False: one cannot be found or executed (or no memory); error holds one line.
  */
 MUST_CHECK bool tasks_find_programs(struct tasks *tasks, const char *folder, const char *path,
                                     struct buf *error);

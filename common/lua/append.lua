@@ -20,8 +20,6 @@ if redis.pcall('XLEN', stream) ~= last + 1 then
         write_start(stream, ARGV[1], read_job(ARGV[1]), attempt, 'history_lost', worker_of(ARGV[2]))
         found = 0
     end
-    -- Of a tail that was deleted the stream still knows the last id, and would refuse ours.
-    redis.call('XSETID', stream, ARGV[5] .. '-' .. found)
     last = found
 end
 if first > last + 1 then return {'GONE', last} end

@@ -55,6 +55,8 @@ redis.call('HSET', key_job(id), 'state', 'new', 'type', ARGV[2], 'feature_id', f
     'chat_id', chat, 'queue', queue, 'priority', ARGV[10], 'identity', identity, 'size', size,
     'first', text(first), 'attempts', 0, 'deaths', 0, 'created', now, 'deadline_ms', ARGV[11],
     'timeout_ms', ARGV[12], 'max_attempts', ARGV[13])
+-- Should an error end the step half way (a key of a wrong type), nothing stays for ever.
+redis.call('PEXPIRE', key_job(id), ARGV[17])
 if ARGV[6] == '1' then redis.call('HSET', key_job(id), 'payload', ARGV[5]) end
 
 local replaces = {}
@@ -76,5 +78,6 @@ if key ~= '' then
 end
 local position = line_up(id, {queue = queue, priority = ARGV[10], feature_id = feature, size = size,
     deadline_ms = ARGV[11]}, now, false)
+redis.call('PERSIST', key_job(id))
 local marker = text(first)
 return {'STARTED', id, {id, 'waiting', 'ours', 0, marker, marker, marker .. '-0', 0, position, ''}}

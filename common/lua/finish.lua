@@ -2,7 +2,7 @@
 --
 -- ARGV: 1 id, 2 owner, 3 how (done|failed|died), 4 last N, 5 reason, 6 detail, 7 retry (1|0),
 --       8 jitter (0 to 999,999 of a million), 9 backoff_ms, 10 most backoff_ms, 11 stream ttl,
---       12 most deaths, 13 dead retention, 14 most dead
+--       12 most deaths, 13 dead retention, 14 most dead, 15 the task's last words
 -- Answers {ENDED|AGAIN|FENCED|FOREIGN|GONE, state, last N, delay_ms}. Repeated: FENCED.
 local id, how, reason, detail = ARGV[1], ARGV[3], ARGV[5], ARGV[6]
 local h = read_job(id)
@@ -23,6 +23,8 @@ if how == 'done' then
 end
 
 redis.call('ZREM', key_running(h.queue), id)
+-- For the operator, not for the client: they may hold paths and secrets.
+if ARGV[15] ~= '' then redis.call('HSET', key_job(id), 'words', ARGV[15]) end
 if how == 'died' then
     local state = die(id, h, now, ttl, reason, detail, tonumber(ARGV[12]), ARGV[13], tonumber(ARGV[14]))
     return {state == 'dead' and 'ENDED' or 'AGAIN', state, 0, 0}

@@ -50,11 +50,10 @@ end
 -- XINFO STREAM as a table; nil where there is no key; 'broken' where it is not a stream, or has ids
 -- that leave no room for ours (Lua's numbers are exact up to 2^53).
 local function stream_info(stream)
-    local flat, info = redis.pcall('XINFO', 'STREAM', stream), {}
-    if flat.err then
-        if redis.call('EXISTS', stream) == 1 then return 'broken' end
-        return nil
-    end
+    local kind = redis.call('TYPE', stream).ok
+    if kind == 'none' then return nil end
+    if kind ~= 'stream' then return 'broken' end
+    local flat, info = redis.call('XINFO', 'STREAM', stream), {}
     for i = 1, #flat, 2 do
         info[flat[i]] = flat[i + 1]
     end
@@ -94,17 +93,19 @@ end
 
 -- Where an attempt's entries end: its last N; -1 where all of it is gone, its marker too; nil and
 -- true where somebody else wrote behind them, or took from their middle. `last` is what the job's
--- hash says.
+-- hash says. A stream whose last entries were deleted knows their ids still, and would refuse them
+-- (from Redis 7.2 on XSETID does not help): it goes as a whole.
 local function attempt_end(stream, attempt, last)
     local info = own_info(stream)
     if not info then return -1 end
     local a, n = halves(info['last-generated-id'])
     if a > attempt or (a == attempt and n > last) then return nil, true end
-    if info.length == 0 then redis.call('DEL', stream) end
-    if a < attempt or info.length == 0 then return -1 end
-    a, n = halves(info['last-entry'][1])
-    if info.length ~= n + 1 then return nil, true end
-    return n
+    if a < attempt and info.length > 0 then return -1 end
+    local entry = info['last-entry']
+    if entry and info.length ~= select(2, halves(entry[1])) + 1 then return nil, true end
+    if entry and entry[1] == info['last-generated-id'] then return n end
+    redis.call('DEL', stream)
+    return -1
 end
 
 local function write_start(stream, id, h, attempt, reason, worker)
@@ -287,6 +288,8 @@ local function look(feature, chat)
     if kind == 'ours' and id ~= marker.job then kind, ended = 'none', 0 end
     local h = id and read(key_job(id), 'state', 'queue', 'first', 'attempt', 'number', 'owner',
         'sequence') or {}
+    -- A stream of ours without an end, whose job is lost, will never end: nothing is there.
+    if kind == 'ours' and ended == 0 and not h.state then kind, id = 'none', nil end
     local first, attempt, number = 0, 0, 0
     if kind == 'ours' then
         first = marker.first or 0

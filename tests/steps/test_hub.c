@@ -28,11 +28,11 @@ struct client {
     struct exchange exchange;
     struct follower *follower; /* NULL: not connected */
     struct outlet outlet;
-    int ours, theirs;  /* the two ends of its connection */
-    size_t appetite;   /* bytes it reads a turn */
-    struct buf wire;   /* read, and not yet understood */
-    struct buf raw;    /* everything it read */
-    struct buf said;   /* in words */
+    int ours, theirs; /* the two ends of its connection */
+    size_t appetite;  /* bytes it reads a turn */
+    struct buf wire;  /* read, and not yet understood */
+    struct buf raw;   /* everything it read */
+    struct buf said;  /* in words */
     struct buf comments;
     char job[JOB_ID_SIZE]; /* what it asks for; "" for whatever there is */
     struct cursor cursor;
@@ -686,7 +686,8 @@ static void who_takes_nothing_for_two_heartbeats_is_cut(void **state)
     (void)state;
     rig->settings.api_heartbeat_ms = 200;
     struct claim job = rig_run(rig, "c");
-    struct client *stalled = connected(0, "c"), *fast = connected(1, "c"), *slow = connected(2, "c");
+    struct client *stalled = connected(0, "c"), *fast = connected(1, "c"),
+                  *slow = connected(2, "c");
     uint64_t there;
     settle();
     stalled->theirs = -stalled->theirs - 2; /* it stays open, and is not read */
@@ -1088,7 +1089,7 @@ static void the_last_one_leaves_in_every_callback(void **state)
             cli(rig, "FLUSHALL"), look_now(); /* on_view */
         else if (round == 2)
             rig_died(rig, &job), c->follower->news_ms = 0, look_now(); /* news */
-        assert_true(wait_for(all_are_gone, NULL)); /* else: the heartbeat */
+        assert_true(wait_for(all_are_gone, NULL));                     /* else: the heartbeat */
     }
 }
 
@@ -1140,8 +1141,8 @@ static void streams_beyond_the_lanes_are_refused(void **state)
     struct client *one = connected(0, "c");
     struct follower other = {.exchange = &clients[1].exchange};
     struct chat_view view = rig_look(rig, "d");
-    assert_int_equal(
-        hub_join(hub, &other, "f", "d", &view, (struct entry_id){view.attempt, 0}), STATUS_FULL);
+    assert_int_equal(hub_join(hub, &other, "f", "d", &view, (struct entry_id){view.attempt, 0}),
+                     STATUS_FULL);
     assert_null(other.channel);
     assert_int_equal(hub_followers(hub), 1);
     connected(2, "c"); /* the same stream needs no lane */
@@ -1192,8 +1193,8 @@ static enum append_outcome append_own(const struct claim *job, uint64_t first, u
     struct own own = {0};
     size_t count = 0;
     for (uint64_t n = first; n <= last && count < OWN_MOST; n++, count++)
-        messages[count] = (struct message){text_for(job->told.attempt, n),
-                                           size_of(job->told.attempt, n)};
+        messages[count] =
+            (struct message){text_for(job->told.attempt, n), size_of(job->told.attempt, n)};
     assert_int_equal(queue_append(&rig->queue, &holding, first, messages, count, on_own, &own),
                      STATUS_OK);
     assert_true(await(&rig->loop, await_flag, &own.answered, AWAIT_MS));

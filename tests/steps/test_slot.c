@@ -127,6 +127,8 @@ static void on_end(void *arg, const struct slot_report *report)
     buf_puts(&w->reason, report->reason);
     buf_reset(&w->detail);
     buf_puts(&w->detail, report->detail);
+    if (*report->words)
+        buf_printf(&w->detail, "%s%s", *report->detail ? "; last words: " : "", report->words);
 }
 
 static int set_up(void **state)

@@ -260,8 +260,8 @@ static void a_lane_that_was_left_serves_another_stream(void **state)
     assert_int_equal(lanes(), 1);
 }
 
-/* Streams come and go on few lanes, and each is written while it is followed, after it was left, and
-   in between: nobody gets another's. */
+/* Streams come and go on few lanes, and each is written while it is followed, after it was left,
+   and in between: nobody gets another's. */
 static void nothing_of_a_former_stream_reaches_the_next(void **state)
 {
     (void)state;
@@ -512,8 +512,8 @@ static void without_a_command_connection_lanes_are_still_given_up(void **state)
     (void)state;
     struct settings nowhere = rig->settings;
     nowhere.redis_socket = "/nonexistent/redis.sock";
-    struct redis *down = redis_new(&(struct redis_options){
-        .loop = &rig->loop, .settings = &nowhere, .name = "down"});
+    struct redis *down = redis_new(
+        &(struct redis_options){.loop = &rig->loop, .settings = &nowhere, .name = "down"});
     assert_non_null(down);
     tailer_free(tailer);
     tailer = tailer_new(&rig->loop, &rig->settings, down, 60000);

@@ -179,6 +179,7 @@ def check_redis(redis, prefix=""):
     types = {k: redis("TYPE", full) for k, full in keys.items()}
     expiry = {k: redis("PTTL", full) for k, full in keys.items()}
     jobs = {k[4:]: redis.hash(keys[k]) for k in keys if k.startswith("job:")}
+    jobs = {k: job for k, job in jobs.items() if job}  # the others expired just now
     alive = ("waiting", "delayed", "running")
 
     def expires(key, should, why):

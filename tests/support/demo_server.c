@@ -5,6 +5,8 @@
  */
 #include "demo_server.h"
 
+#include "raw_answer.h"
+
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -158,6 +160,9 @@ static bool is(const struct exchange *e, const char *path)
     return length == strlen(path) && strncmp(exchange_target(e), path, length) == 0;
 }
 
+#define TEN "0123456789"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
 static void hello(struct demo *d, struct exchange *e)
 {
     (void)d;
@@ -202,6 +207,22 @@ static void later(struct demo *d, struct exchange *e)
     uv_timer_start(&v->timer, on_late, 20, 0);
 }
 
+static void fat(struct demo *d, struct exchange *e)
+{
+    static const struct exchange_field fields[] = {
+        {"Content-Type", "text/plain"}, {"X-Fat-1", HUNDRED}, {"X-Fat-2", HUNDRED},
+        {"X-Fat-3", HUNDRED},           {"X-Fat-4", HUNDRED}, {"X-Fat-5", HUNDRED},
+        {"X-Fat-6", HUNDRED},           {"X-Fat-7", HUNDRED}, {"X-Fat-8", HUNDRED},
+    };
+    enum status status;
+    if (strstr(exchange_target(e), "stream"))
+        status = exchange_stream((visit(d, e))->exchange, fields, COUNT_OF(fields));
+    else
+        status = exchange_answer(e, 200, fields, COUNT_OF(fields), "fat\n", 4);
+    assert(status == STATUS_OK);
+    (void)status;
+}
+
 static void nothing(struct demo *d, struct exchange *e)
 {
     (void)d;
@@ -212,9 +233,9 @@ static const struct {
     const char *path;
     void (*call)(struct demo *d, struct exchange *e);
 } routes[] = {
-    {"/hello", hello},       {"/echo", echo},          {"/stream", chunks},
-    {"/hold", hold},         {"/abort", hold},         {"/later", later},
-    {"/late-stream", later}, {"/wait", wait_for_ever}, {"/nothing", nothing},
+    {"/hello", hello},     {"/echo", echo},   {"/stream", chunks},     {"/hold", hold},
+    {"/abort", hold},      {"/later", later}, {"/late-stream", later}, {"/wait", wait_for_ever},
+    {"/nothing", nothing}, {"/fat", fat},     {"/fat-stream", fat},
 };
 
 static void on_head(void *arg, struct exchange *e)
@@ -248,8 +269,27 @@ static void on_refused(void *arg, struct exchange *e, int http_status, const cha
     answer(e, http_status, detail, strlen(detail));
 }
 
-static const struct server_handlers handlers = {
-    .on_head = on_head, .on_request = on_request, .on_refused = on_refused};
+/* The body says what the server has said, and what it knew: the tests compare it. */
+static void on_turned_away(void *arg, const struct turned_away *who, int http_status,
+                           const char *detail, struct buf *answer)
+{
+    (void)arg;
+    struct buf body = {0};
+    buf_printf(&body, "%s %s: %s", who->method, who->target, detail);
+    raw_answer_put(&(struct raw_answer){.http_status = http_status,
+                                        .fields = plain,
+                                        .count = COUNT_OF(plain),
+                                        .body = buf_text(&body),
+                                        .length = body.length,
+                                        .head_only = strcmp(who->method, "HEAD") == 0},
+                   answer);
+    buf_clear(&body);
+}
+
+static const struct server_handlers handlers = {.on_head = on_head,
+                                                .on_request = on_request,
+                                                .on_refused = on_refused,
+                                                .on_turned_away = on_turned_away};
 
 /* ---- the thread ---- */
 
@@ -316,7 +356,6 @@ struct demo *demo_try(const struct demo_options *options, struct buf *error)
         .port = options->port,
         .port_shared = options->port_shared,
         .connections_max = options->connections_max ? options->connections_max : 20000,
-        .full_body = "{\"type\":\"full\"}",
         .handlers = &handlers,
         .arg = d,
     };

@@ -10,6 +10,7 @@
  *     GET  /late-stream         a stream like /stream?count=3&size=10 after 20 ms
  *     GET  /abort               a stream that is aborted after its first chunk
  *     GET  /nothing             neither answered nor bound
+ *     GET  /fat, /fat-stream    an answer, an empty stream, with 1 kB of headers
  *     any other                 404, at its head
  *
  * Thread: any one, but for the loop's own.

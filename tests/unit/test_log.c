@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -222,6 +223,22 @@ static void logging_leaves_errno_alone(void **state)
 
 #define CAPTURED(test) cmocka_unit_test_setup_teardown(test, capture, release)
 
+static void no_descriptor_of_ours_becomes_a_standard_stream(void **state)
+{
+    (void)state;
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        for (int fd = 0; fd <= STDERR_FILENO; fd++)
+            close(fd);
+        log_open("test", LOG_LEVEL_NONE);
+        _exit(open("/dev/null", O_RDWR) > STDERR_FILENO ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +254,7 @@ int main(void)
         CAPTURED(a_cut_text_has_no_holes),
         CAPTURED(a_long_event_and_a_long_program_are_cut_too),
         CAPTURED(logging_leaves_errno_alone),
+        cmocka_unit_test(no_descriptor_of_ours_becomes_a_standard_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
