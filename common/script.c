@@ -13,11 +13,11 @@
 #include "script.h"
 
 #include "buf.h"
+#include "digest.h"
 #include "keys.h"
 #include "lua.h"
 
 #include <ctype.h>
-#include <nettle/sha1.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static const char *const bodies[SCRIPT_COUNT] = {
 
 struct script_set {
     char *texts[SCRIPT_COUNT];
-    char digests[SCRIPT_COUNT][2 * SHA1_DIGEST_SIZE + 1];
+    char digests[SCRIPT_COUNT][DIGEST_SHA1_SIZE];
 };
 
 /* A function of lua/shared.lua: from its "local function" up to the next one's. */
@@ -106,17 +106,6 @@ static char *put_together(const char *prefix, const char *body)
     return buf_take(&whole);
 }
 
-static void digest_text(const char *text, char out[2 * SHA1_DIGEST_SIZE + 1])
-{
-    struct sha1_ctx context;
-    uint8_t digest[SHA1_DIGEST_SIZE];
-    sha1_init(&context);
-    sha1_update(&context, strlen(text), (const uint8_t *)text);
-    sha1_digest(&context, sizeof digest, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
-}
-
 struct script_set *script_set_new(const char *prefix)
 {
     struct script_set *set = calloc(1, sizeof *set);
@@ -128,7 +117,7 @@ struct script_set *script_set_new(const char *prefix)
             script_set_free(set);
             return NULL;
         }
-        digest_text(set->texts[i], set->digests[i]);
+        digest_sha1(set->texts[i], strlen(set->texts[i]), set->digests[i]);
     }
     return set;
 }

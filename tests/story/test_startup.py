@@ -30,6 +30,9 @@ def a_wrong_setting_is_named(leat):
             ("leat-api", "LEAT_KEY_PREFIX", "a b"), ("leat-api", "API_MAX_BACKLOG", "4KiB"),
             ("leat-worker", "LEASE_MS", "1"), ("leat-worker", "WORKER_MAX_JOBS", "ten"),
             ("leat-worker", "REDIS_PORT", "0x10"), ("leat-worker", "LOG_LEVEL", "loud"),
+            ("leat-api", "API_CORS_ORIGINS", "https://a.example/path"), ("leat-api", "API_CORS_ORIGINS", "a.example"),
+            ("leat-api", "REDIS_USERNAME", "joe"), ("leat-worker", "TASK_MESSAGE_COUNT", "-1"),
+            ("leat-worker", "WORKER_HEALTH_FILE", "/nonexistent/file"),
             ("leat-worker", "WORKER_QUEUES", "a:b")):
         _refuses(leat, name, [variable], **{variable: value})
 

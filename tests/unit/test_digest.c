@@ -46,9 +46,20 @@ static void a_million_bytes_and_a_nul_are_all_counted(void **state)
     assert_digest("\0", 1, "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
 }
 
+static void sha1_is_that_of_the_standard(void **state)
+{
+    char out[DIGEST_SHA1_SIZE];
+    (void)state;
+    digest_sha1("abc", 3, out); /* FIPS 180-1, appendix A */
+    assert_string_equal(out, "a9993e364706816aba3e25717850c26c9cd0d89d");
+    digest_sha1(NULL, 0, out);
+    assert_string_equal(out, "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sha1_is_that_of_the_standard),
         cmocka_unit_test(the_published_vectors_come_out),
         cmocka_unit_test(no_bytes_have_a_digest_too),
         cmocka_unit_test(a_million_bytes_and_a_nul_are_all_counted),

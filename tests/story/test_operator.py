@@ -1,0 +1,109 @@
+"""What an operator does to it, by hand or by mistake, at three in the morning."""
+import json
+import signal
+
+from leat import check, ms, problem, same, until
+
+
+def a_stream_whose_job_was_deleted_by_hand_ends(leat):
+    leat.checks_redis = False  # the story itself breaks what is checked
+    gateway = leat.gateway()
+    waiting = gateway.post("c").wait_head()
+    leat.redis("DEL", f"job:{waiting.job()}")
+    waiting.wait_named("gone", 6)
+    waiting.wait_end()
+    same(gateway.get("c").wait_end().status, 204, "nothing is left to follow")
+    leat.worker()
+    gateway.post("c").wait_done()
+
+
+def a_running_job_deleted_by_hand_ends_its_followers(leat):
+    leat.checks_redis = False
+    gateway = leat.gateway()
+    leat.worker(leat.task("count(1, 2)\nuntil('never')\n"))
+    stream = gateway.post("c").wait_events(2)
+    leat.redis("DEL", f"job:{stream.job()}", "chat:f:c")
+    stream.wait_named("gone", 8)
+
+
+def an_error_of_redis_never_removes_a_stream(leat):
+    gateway = leat.gateway()
+    leat.redis("ACL", "SETUSER", "limited", "on", ">pw", "~*", "&*", "+@all")
+    leat.worker(leat.task("count(1, 3)\nuntil('go')\n"), REDIS_USERNAME="limited", REDIS_PASSWORD="pw")
+    stream = gateway.post("c").wait_events(3)
+    leat.redis("ACL", "SETUSER", "limited", "-xlen", "-xinfo")
+    leat.leave("go")
+    worker = leat.programs[-1]
+    until(lambda: "step_failed" in worker.log(), 10, "the worker says that it may not")
+    same(leat.redis("XLEN", "stream:f:c"), 4, "the marker and three messages")
+    leat.redis("ACL", "SETUSER", "limited", "+@all")
+    stream.wait_done()
+    same(stream.numbers()[:3], [1, 2, 3], "messages")
+
+
+def a_user_without_channels_does_not_flood_the_log(leat):
+    gateway = leat.gateway()
+    leat.redis("ACL", "SETUSER", "deaf", "on", ">pw", "~*", "resetchannels", "+@all")
+    worker = leat.worker(REDIS_USERNAME="deaf", REDIS_PASSWORD="pw", TASK_MESSAGE_INTERVAL_MS="100")
+    gateway.post("c").wait_done()
+    lines = [json.loads(line) for line in worker.log().splitlines()]
+    downs = [line for line in lines if line["event"] == "redis_down"]
+    same(len(downs), 1, "lines that say so in two seconds")
+    check("NOPERM" in downs[0]["why"], f"and why: {downs}")
+
+
+def lanes_that_nobody_needs_are_given_back(leat):
+    gateway = leat.gateway()
+    gateway.post("first").wait_head().close()
+    before = gateway.sockets()
+    held = [gateway.post(f"c{i}").wait_head() for i in range(60)]
+    check(gateway.sockets() >= before + 2 * 59, f"a connection each: {gateway.sockets()}")
+    for client in held:
+        client.close()
+    until(lambda: gateway.sockets() <= before + 20, 10,
+          lambda: f"they go back: {before} before, {gateway.sockets()} now")
+
+
+def a_gateway_that_can_follow_no_more_starts_nothing(leat):
+    gateway = leat.gateway(API_TAIL_LANES="1")
+    held = gateway.post("a").wait_head()
+    problem(gateway.post("b").wait_end(), 503)
+    same(leat.redis("EXISTS", "chat:f:b"), 0, "nothing was started")
+    same(gateway.get("a").wait_head().header("Leat-Job"), held.job(), "who follows the same is welcome")
+    leat.worker()
+    held.wait_done()
+
+
+def a_hangup_is_a_drain(leat):
+    gateway = leat.gateway()
+    worker = leat.worker(leat.task("count(1, 2)\nuntil('go')\ncount(3, 3)\n"),
+                         WORKER_DRAIN_MS=ms(10000))
+    stream = gateway.post("c").wait_events(2)
+    worker.signal(signal.SIGHUP)
+    until(lambda: "draining" in worker.log(), 5, "the worker drains")
+    leat.leave("go")
+    stream.wait_done()
+    same(worker.wait(), 0, "exit code of the worker")
+    other = gateway.get("c").wait_done()
+    same(other.numbers(), [1, 2, 3], "messages")
+    gateway.signal(signal.SIGHUP)
+    same(gateway.wait(), 0, "exit code of the gateway")
+
+
+def signals_without_a_meaning_do_no_harm(leat):
+    gateway, worker = leat.gateway(), leat.worker()
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        gateway.signal(number)
+        worker.signal(number)
+    gateway.post("c").wait_done()
+
+
+def what_a_task_says_on_standard_error_goes_to_no_client(leat):
+    leat.settings(RETRY_BACKOFF_MS="1")
+    gateway = leat.gateway()
+    leat.worker(leat.task("sys.stderr.write('a secret\\n')\nsys.exit(5)\n"))
+    stream = gateway.post("c")
+    stream.wait_named("failed")
+    stream.wait_end()
+    check(b"secret" not in stream.raw, f"what the client got: {stream.raw!r}")
+    same(leat.job(stream.job())["words"], "a secret", "kept on the job")
