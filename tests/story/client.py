@@ -350,19 +350,24 @@ def raw(port, data, seconds=5, half_close=False):
 
 
 class Wire:
-    """A TCP proxy before a gateway, which can be cut behind the n-th event of a stream."""
+    """A TCP proxy before a gateway, which can be cut."""
 
     def __init__(self, leat, port):
-        self.to, self.cuts = port, []
+        self.to = port
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
         self.requests, self.pairs, self.closed = [], [], False
         leat.helpers.append(self)
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def cut_behind(self, count):
-        """The next stream with so many `data:` lines is cut behind them, in the middle of its body."""
-        self.cuts.append(count)
+    def cut(self):
+        """Every connection that is open now ends, on both sides."""
+        for near, far in self.pairs:
+            for sock in (near, far):
+                try:
+                    sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # it has ended already
 
     def _accept(self):
         while not self.closed:
@@ -379,7 +384,6 @@ class Wire:
             near.close()
             return
         self.pairs.append((near, far))
-        seen = 0
         try:
             while True:
                 ready, _, _ = select.select([near, far], [], [])
@@ -395,10 +399,6 @@ class Wire:
                     if not data:
                         break
                     near.sendall(data)
-                    seen += data.count(b"\ndata: ")
-                    if self.cuts and seen >= self.cuts[0]:
-                        self.cuts.pop(0)
-                        break
         except OSError:
             pass
         near.close()

@@ -15,6 +15,15 @@ CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Pages from a folder; the page tells how many events it has seen by asking for /seen?n."""
+
+    def do_GET(self):
+        if not self.path.startswith("/seen?"):
+            return super().do_GET()
+        self.server.seen = max(self.server.seen, int(self.path.split("?")[1]))
+        self.send_response(204)
+        return self.end_headers()
+
     def log_message(self, *_arguments):
         pass
 
@@ -25,9 +34,13 @@ class _Pages:
     def __init__(self, leat):
         handler = functools.partial(_Quiet, directory=FOLDER)
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.seen = 0
         self.origin = f"http://127.0.0.1:{self.server.server_port}"
         leat.helpers.append(self)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def seen(self):
+        return self.server.seen
 
     def close(self):
         self.server.shutdown()
@@ -79,10 +92,11 @@ def a_browser_reads_a_stream_through_a_cut_and_stops_at_the_end_without_a_second
     leat.worker(leat.task("until('go')\ncount(1, 5)\nuntil('again')\ncount(6, 10)\n"))
     job = gateway.post("c").wait_head().job()
     wire = Wire(leat, gateway.port)
-    wire.cut_behind(5)
     browser = _Browser(leat, pages, f"http://127.0.0.1:{wire.port}{target('c')}")
     until(lambda: _streams(wire), 25, "the browser comes")
     leat.leave("go")
+    until(lambda: pages.seen() == 5, 10, "the page has seen five messages")
+    wire.cut()
     until(lambda: len(_streams(wire)) > 1, 15, "the browser comes again after the cut")
     leat.leave("again")
     seen = browser.seen()
