@@ -17,6 +17,7 @@
 #include "id.h"
 #include "job.h"
 #include "log.h"
+#include "run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ struct attempt {
 
 struct beat {
     struct beat_options options;
-    struct holding *jobs; /* both: worker_max_jobs of them */
+    struct holding *jobs; /* both: as many as the pool may hold */
     struct attempt *asked;
     size_t asked_count;
     int64_t since_ms; /* wall clock: when we started */
@@ -92,7 +93,7 @@ void beat_now(struct beat *b)
         .capacity = (size_t)b->options.settings->worker_max_jobs,
         .since_ms = b->since_ms,
     };
-    in.count = b->options.gather(b->options.arg, b->jobs, in.capacity, &in.complete);
+    in.count = b->options.gather(b->options.arg, b->jobs, in.capacity + RUN_KEPT_MAX, &in.complete);
     b->asked_count = in.count;
     for (size_t i = 0; i < in.count; i++) {
         snprintf(b->asked[i].job, sizeof b->asked[i].job, "%s", b->jobs[i].id);
@@ -117,7 +118,7 @@ static void release(struct beat *b)
 
 struct beat *beat_new(const struct beat_options *options)
 {
-    size_t most = (size_t)options->settings->worker_max_jobs;
+    size_t most = (size_t)options->settings->worker_max_jobs + RUN_KEPT_MAX;
     struct beat *b = calloc(1, sizeof *b);
     if (!b)
         return NULL;

@@ -55,8 +55,10 @@ struct pool {
     struct reaper *reaper;
 
     struct run_host host;
-    struct run **runs; /* worker_max_jobs places */
+    struct run **runs; /* worker_max_jobs places, and RUN_KEPT_MAX for those that come back */
     size_t run_count;
+    struct run *kept[RUN_KEPT_MAX]; /* finished ones, oldest first */
+    size_t kept_count;
 
     uv_timer_t timer; /* the bound of the phase */
     bool was_up;
@@ -77,15 +79,49 @@ static size_t room(void *arg)
     return taken < most ? most - taken : 0;
 }
 
-static void on_settled(void *arg, struct run *run)
+static void on_forgotten(void *arg, struct run *run)
+{
+    struct pool *pool = arg;
+    for (size_t i = 0; i < pool->kept_count; i++) {
+        if (pool->kept[i] != run)
+            continue;
+        pool->kept_count--;
+        memmove(&pool->kept[i], &pool->kept[i + 1], (pool->kept_count - i) * sizeof pool->kept[0]);
+        return;
+    }
+}
+
+static void on_settled(void *arg, struct run *run, bool kept)
 {
     struct pool *pool = arg;
     for (size_t i = 0; i < pool->run_count; i++) {
         if (pool->runs[i] == run)
             pool->runs[i--] = pool->runs[--pool->run_count];
     }
+    if (kept && pool->kept_count == RUN_KEPT_MAX)
+        run_forget(pool->kept[0]);
+    if (kept)
+        pool->kept[pool->kept_count++] = run;
     claims_seek(pool->claims);
     advance(pool);
+}
+
+static void forget_all(struct pool *pool)
+{
+    while (pool->kept_count > 0)
+        run_forget(pool->kept[0]);
+}
+
+/* What Redis said last may be what it has lost. Before the heartbeat, so that it names them. */
+static void revive_all(struct pool *pool)
+{
+    size_t count = pool->kept_count;
+    for (size_t i = 0; i < count; i++)
+        pool->runs[pool->run_count + i] = pool->kept[i];
+    pool->kept_count = 0;
+    pool->run_count += count;
+    for (size_t i = pool->run_count; count > 0; count--)
+        run_revive(pool->runs[--i]);
 }
 
 static void on_jobs(void *arg, const struct claimed *jobs, size_t count)
@@ -135,8 +171,9 @@ static void on_state(void *arg, bool up)
     if (!pool->was_up)
         log_info("ready", LOG_S("worker", pool->name));
     pool->was_up = true;
-    beat_now(pool->beat);
     each_run(pool, run_resume);
+    revive_all(pool);
+    beat_now(pool->beat);
     claims_seek(pool->claims);
 }
 
@@ -223,6 +260,7 @@ static void close_all(struct pool *pool)
     pool->listen = pool->wake = pool->steps = NULL;
     /* A claim may have been answered after all. */
     each_run(pool, run_give_up);
+    forget_all(pool);
     reaper_free(pool->reaper);
     beat_free(pool->beat);
     claims_free(pool->claims);
@@ -242,6 +280,7 @@ static void on_goodbye(void *arg, enum status status, const struct redisReply *r
 static void enter_leaving(struct pool *pool)
 {
     pool->phase = LEAVING;
+    forget_all(pool);
     beat_stop(pool->beat);
     crew_close(pool->crew);
     bound(pool, 2 * pool->settings->task_stop_ms + LAST_MS);
@@ -385,7 +424,7 @@ static bool make_parts(struct pool *pool)
     pool->claims = claims_new(&claims);
     pool->beat = beat_new(&beat);
     pool->reaper = reaper_new(pool->loop, &pool->queue, pool->settings->worker_queues);
-    pool->runs = calloc((size_t)pool->settings->worker_max_jobs, sizeof *pool->runs);
+    pool->runs = calloc((size_t)pool->settings->worker_max_jobs + RUN_KEPT_MAX, sizeof *pool->runs);
     pool->host = (struct run_host){
         .loop = pool->loop,
         .queue = &pool->queue,
@@ -393,6 +432,7 @@ static bool make_parts(struct pool *pool)
         .crew = pool->crew,
         .arg = pool,
         .on_settled = on_settled,
+        .on_forgotten = on_forgotten,
     };
     return pool->crew && pool->claims && pool->beat && pool->reaper && pool->runs;
 }

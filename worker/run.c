@@ -31,7 +31,7 @@
 #define RETRY_MOST_MS 1000
 #define REFUSED_MOST 5
 
-enum phase { WORKING, FINISHING, RETURNING, SETTLED };
+enum phase { WORKING, FINISHING, RETURNING, KEPT, SETTLED };
 enum step { NONE, APPEND, FINISH, HAND_BACK };
 
 struct run {
@@ -47,6 +47,7 @@ struct run {
     bool remake;    /* the same: the stream's marker may be missing */
     bool appended;  /* since the last run_look */
     bool abandoned; /* messages do not count any more */
+    bool revived;   /* it was finished before, and Redis has been away since */
     bool again;     /* finish was sent before, with an unknown outcome */
     unsigned gone_count;
     unsigned refused_count;
@@ -85,13 +86,41 @@ static void on_timer_closed(uv_handle_t *handle)
     release(run);
 }
 
-static void settle(struct run *run)
+static void let_go(struct run *run)
 {
     assert(run->phase != SETTLED && !run->slot);
     run->phase = SETTLED;
     uv_close((uv_handle_t *)&run->timeout, on_timer_closed);
     uv_close((uv_handle_t *)&run->wait, on_timer_closed);
-    run->host->on_settled(run->host->arg, run);
+}
+
+static void settle(struct run *run)
+{
+    let_go(run);
+    run->host->on_settled(run->host->arg, run, false);
+}
+
+static void on_wait_over(uv_timer_t *timer);
+
+static void keep(struct run *run)
+{
+    run->phase = KEPT;
+    uv_timer_start(&run->wait, on_wait_over, RUN_KEEP_MS, 0);
+    run->host->on_settled(run->host->arg, run, true);
+}
+
+void run_forget(struct run *run)
+{
+    let_go(run);
+    run->host->on_forgotten(run->host->arg, run);
+}
+
+void run_revive(struct run *run)
+{
+    run->phase = FINISHING;
+    run->again = true;
+    run->revived = true;
+    run_resume(run);
 }
 
 static void drop_slot(struct run *run)
@@ -104,7 +133,9 @@ static void drop_slot(struct run *run)
 
 void run_lose(struct run *run, const char *event)
 {
-    log_info(event, LOG_S("job", run->order.id), LOG_I("attempt", run->order.number));
+    /* Of one that was revived it says that Redis has kept its end. */
+    LOG_AT(run->revived ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, event, LOG_S("job", run->order.id),
+           LOG_I("attempt", run->order.number));
     drop_slot(run);
     settle(run);
 }
@@ -151,7 +182,11 @@ static void abandon(struct run *run, const char *reason, const char *detail)
 
 static void on_wait_over(uv_timer_t *timer)
 {
-    next(timer->data);
+    struct run *run = timer->data;
+    if (run->phase == KEPT)
+        run_forget(run);
+    else
+        next(run);
 }
 
 /* A failed step is made again after 50 ms, 100 ms … 1 s, or as soon as Redis is up again. */
@@ -293,8 +328,9 @@ static void on_finished(void *arg, enum status status, const struct finish_resul
         take_gone(run, result->last);
     } else {
         /* Fenced after an unknown outcome: most likely by that very step. */
-        log_finished(run, job_state_name(result->state));
-        settle(run);
+        if (result->outcome != FINISH_FENCED || !run->revived)
+            log_finished(run, job_state_name(result->state));
+        keep(run);
     }
 }
 
@@ -336,6 +372,7 @@ static enum step wanted_step(const struct run *run)
         return unwritten ? APPEND : FINISH;
     case RETURNING:
         return run->slot ? NONE : HAND_BACK;
+    case KEPT:
     case SETTLED:
         break;
     }

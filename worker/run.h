@@ -6,6 +6,8 @@
  *                messages is appended, then the step finish ends it
  *     RETURNING  to be handed back: first its process is ended, then the step
  *                hand_back lets go
+ *     KEPT       finished, and on_settled was called; its messages and its verdict
+ *                are kept for RUN_KEEP_MS, should Redis lose what it has just said
  *     SETTLED    not ours any more (ended, fenced, cancelled, handed back,
  *                given up): on_settled was called
  *
@@ -33,6 +35,13 @@
 
 #include <uv.h>
 
+/* Redis writes its append-only file within a second, or two when the disk is slow
+   (`appendfsync everysec`, pitfall: a finish that was answered can be lost). */
+#define RUN_KEEP_MS 3000
+
+/* The newest of the finished ones that a worker keeps. */
+#define RUN_KEPT_MAX 64
+
 struct run;
 
 /* What all runs share. Borrowed until the last run is freed. */
@@ -42,8 +51,10 @@ struct run_host {
     const struct settings *settings;
     struct crew *crew;
     void *arg;
-    /* Forget the run: it is not ours to use any more. */
-    void (*on_settled)(void *arg, struct run *run);
+    /* It needs no place any more. kept: on_forgotten follows; else forget it now. */
+    void (*on_settled)(void *arg, struct run *run, bool kept);
+    /* A kept one is not ours to use any more. */
+    void (*on_forgotten)(void *arg, struct run *run);
 };
 
 /* run_new(host, job): copies job. Gives (see above); NULL: no memory. Call one of the next two at
@@ -66,6 +77,12 @@ void run_give_up(struct run *run);
 
 /* run_resume(run): Redis is up again: go on, and look whether the stream lost something. */
 void run_resume(struct run *run);
+
+/* run_revive(run): Redis is up again: finish a kept one once more; on_settled follows again. */
+void run_revive(struct run *run);
+
+/* run_forget(run): let go of a kept one; on_forgotten is called. */
+void run_forget(struct run *run);
 
 /* run_look(run): look at the stream with the next step, if none was made since the last look. */
 void run_look(struct run *run);

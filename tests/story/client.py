@@ -20,6 +20,15 @@ class Event:
         return f"{self.name or ''}[{self.id}] {short(self.data, 160)}"
 
 
+def _readable(*sockets):
+    """Those that can be read, once one can. (Not select(): a process may have many files open.)"""
+    poll = select.poll()
+    for sock in sockets:
+        poll.register(sock, select.POLLIN)
+    numbers = {number for number, _ in poll.poll()}
+    return [sock for sock in sockets if sock.fileno() in numbers]
+
+
 class _Cut(Exception):
     pass
 
@@ -83,8 +92,7 @@ class Client:
         ended = "ours"
         try:
             while True:
-                ready, _, _ = select.select([self.sock, self._wake_in], [], [])
-                if self._wake_in in ready:
+                if self._wake_in in _readable(self.sock, self._wake_in):
                     break
                 data = self.sock.recv(65536)
                 if not data:
@@ -106,6 +114,8 @@ class Client:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
         with self.changed:
+            self._wake_in.close()
+            self._wake.close()
             self.ended, self.ended_at = ended, time.monotonic()
             self.changed.notify_all()
 
@@ -271,10 +281,9 @@ class Client:
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.sock.close()
             return
-        try:
-            self._wake.send(b"x")
-        except OSError:
-            pass
+        with self.changed:
+            if not self.ended:
+                self._wake.send(b"x")
         self._thread.join(10)
 
     def messages(self):
@@ -386,7 +395,7 @@ class Wire:
         self.pairs.append((near, far))
         try:
             while True:
-                ready, _, _ = select.select([near, far], [], [])
+                ready = _readable(near, far)
                 if near in ready:
                     data = near.recv(65536)
                     if not data:
