@@ -115,13 +115,20 @@ enum status daemons_add(struct server *s, struct connection *c, bool large,
         return STATUS_NO_MEMORY;
     c->daemon = d;
     s->accepting = c;
+    d->connections++;
     deadlines_arm(&s->deadlines, &c->deadline, DEADLINE_HEAD);
     if (MHD_add_connection(d->mhd, c->fd, address, length) != MHD_YES) {
-        s->accepting = NULL;
-        return STATUS_SYSTEM; /* the socket is closed already */
+        /* The socket is closed already. Refused early, nobody but us knows of c; refused after
+           NOTIFY_STARTED (its epoll had no room), NOTIFY_CLOSED has come too, and freed it. */
+        if (s->accepting) {
+            s->accepting = NULL;
+            d->connections--;
+            connection_free(c);
+        }
+        return STATUS_SYSTEM;
     }
     assert(!s->accepting); /* NOTIFY_STARTED has come */
-    if (++d->connections >= DAEMON_CONNECTIONS) {
+    if (d->connections >= DAEMON_CONNECTIONS) {
         s->roomy[large] = d->next_roomy;
         d->roomy = false;
     }

@@ -148,10 +148,10 @@ static void let_in(struct server *s, int fd, const struct raw_head *head)
     }
     tune(s, fd);
     enum status status = daemons_add(s, c, is_large(head), (struct sockaddr *)&peer, length);
-    if (status)
+    if (status == STATUS_NO_MEMORY) {
         connection_free(c);
-    if (status == STATUS_NO_MEMORY)
         turn_away_full(s, fd, head);
+    }
 }
 
 /* ---- looking ---- */

@@ -211,6 +211,7 @@ static void put_raw(const struct settings *settings, const struct turned_away *w
         .head_only = strcmp(who->method, "HEAD") == 0,
     };
     raw_answer_put(&answer, out);
+    out->failed = out->failed || !buf_ok(body); /* half an answer is none */
 }
 
 void reply_problem_raw(const struct settings *settings, const struct turned_away *who,

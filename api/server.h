@@ -16,7 +16,10 @@
  * (API_IDLE_TIMEOUT_MS), a peer that acknowledges nothing (2 heartbeats).
  *
  * Every answer but that to a GET, HEAD or OPTIONS without a body closes its
- * connection, so that a request hidden in a body is never answered.
+ * connection, so that a request hidden in a body is never answered. Only the first head
+ * of a connection is judged byte by byte (gate.c); later ones, on a connection that was
+ * kept, are read by libmicrohttpd, its limits and its forgiveness included, and checked
+ * by head.c. A proxy should not share a kept connection among clients.
  *
  * Thread: the loop's, unless a function says otherwise.
  */

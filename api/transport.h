@@ -208,7 +208,7 @@ void gate_answer(struct server *s, int fd, const struct turned_away *who, int ht
 /**
  * daemons_add(s, c, large, address, length)
  * Give the accepted socket c->fd to a daemon with room, of the small or large kind. Takes
- * the socket (but for STATUS_NO_MEMORY), and c on STATUS_OK.
+ * c and its socket, but for STATUS_NO_MEMORY. STATUS_SYSTEM: both are gone.
  */
 struct sockaddr;
 MUST_CHECK enum status daemons_add(struct server *s, struct connection *c, bool large,

@@ -153,7 +153,11 @@ void keeper_stop(struct keeper *k)
         close(k->pipe);
     if (k->pid > 0) {
         struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, k->pid, 0), .events = POLLIN};
-        if (end.fd < 0 || poll(&end, 1, STOP_MS) <= 0)
+        int ended;
+        do
+            ended = end.fd < 0 ? 0 : poll(&end, 1, STOP_MS);
+        while (ended < 0 && errno == EINTR);
+        if (ended <= 0)
             kill(k->pid, SIGKILL);
         if (end.fd >= 0)
             close(end.fd);

@@ -12,12 +12,16 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FULL "This gateway serves as many clients as it may."
@@ -426,6 +430,40 @@ static void freeing_closes_those_in_the_gate(void **state)
     assert_int_equal(open_descriptors(), before);
 }
 
+/* ---- no room in the kernel ---- */
+
+static atomic_bool watches_are_spent;
+
+/* libmicrohttpd alone asks for EPOLLPRI: its sockets, and no others, find no room. */
+int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
+{
+    if (watches_are_spent && what == EPOLL_CTL_ADD && (event->events & EPOLLPRI)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epoll, what, fd, event);
+}
+
+static void a_connection_that_libmicrohttpd_refuses_harms_no_other(void **state)
+{
+    (void)state;
+    struct client kept = connect_prompt();
+    client_send(&kept, GET("/hello"));
+    assert_reply(&kept, 200, "hello\n");
+    watches_are_spent = true;
+    for (int i = 0; i < 5; i++) {
+        struct client c = connect_prompt();
+        client_send(&c, GET("/hello"));
+        assert_int_not_equal(client_read_end(&c, CLIENT_MS), CLIENT_SILENT);
+        client_close(&c);
+    }
+    watches_are_spent = false;
+    assert_true(await_connections(1, CLIENT_MS));
+    client_send(&kept, GET("/hello"));
+    assert_reply(&kept, 200, "hello\n");
+    client_close(&kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +478,7 @@ int main(void)
         WITH_DEMO(clients_that_leave_the_gate_leave_nothing),
         WITH_DEMO(whatever_is_let_in_is_answered),
         WITH_DEMO(the_largest_head_passes_and_one_byte_more_gets_431),
+        WITH_DEMO(a_connection_that_libmicrohttpd_refuses_harms_no_other),
         ALONE(a_client_without_room_may_say_what_it_wants),
         ALONE(few_may_wait_without_room_and_all_others_are_told_at_once),
         ALONE(a_drain_closes_those_without_room_too),
