@@ -173,7 +173,9 @@ static void on_entries(void *arg, const struct entry *entries, size_t count)
     struct hub *h = c->hub;
     for (size_t i = 0; i < count; i++) {
         const struct entry *entry = &entries[i];
-        bool ends = channel_render(&h->scratch, c->job, c->frames.last, entry);
+        enum frame_end ends = FRAME_GOES_ON;
+        if (channel_render(&h->scratch, c->job, c->frames.last, entry))
+            ends = is_marker(entry) ? FRAME_ENDS_OTHERS : FRAME_ENDS;
         if (!buf_ok(&h->scratch) || !frames_put(&c->frames, entry->id, &h->scratch, ends,
                                                 (size_t)h->settings->api_stream_buffer_bytes)) {
             cut_all(c, "no memory");
@@ -205,7 +207,7 @@ static bool is_lost(struct entry_id at, const struct chat_view *view)
 static bool is_complete(const struct channel *c)
 {
     const struct frame *newest = frames_at(&c->frames, frames_end(&c->frames) - 1);
-    return newest && newest->ends;
+    return newest && newest->ends == FRAME_ENDS;
 }
 
 static bool has_lost(const struct follower *f, const struct chat_view *view)

@@ -208,13 +208,24 @@ static const struct frame *span_from(const struct frames *frames, uint64_t next,
     return last;
 }
 
-/* Passes over what the follower has; NULL when there is nothing more for it yet. */
+/* Whether it has the frame, or need not have it. The marker of its own job ends only the others:
+   the first one may be gone (a claim trims it) before the channel knew of the job. */
+static bool passes_over(const struct follower *f, const struct frame *frame)
+{
+    return entry_id_compare(frame->id, f->at) <= 0 ||
+           (frame->ends == FRAME_ENDS_OTHERS && strcmp(f->job, f->channel->job) == 0);
+}
+
+/* NULL when there is nothing more for it yet. */
 static const struct frame *frame_for(struct follower *f)
 {
     const struct frames *frames = &f->channel->frames;
     const struct frame *frame;
-    while ((frame = frames_at(frames, f->next)) && entry_id_compare(frame->id, f->at) <= 0)
+    while ((frame = frames_at(frames, f->next)) && passes_over(f, frame)) {
+        if (entry_id_compare(frame->id, f->at) > 0)
+            f->at = frame->id;
         f->next++;
+    }
     return frame;
 }
 

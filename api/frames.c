@@ -63,7 +63,7 @@ static void drop_oldest(struct frames *f, size_t limit_bytes)
     }
 }
 
-bool frames_put(struct frames *f, struct entry_id id, const struct buf *text, bool ends,
+bool frames_put(struct frames *f, struct entry_id id, const struct buf *text, enum frame_end ends,
                 size_t limit_bytes)
 {
     if (!make_room(f))

@@ -16,11 +16,17 @@
 #include "buf.h"
 #include "entry.h"
 
+enum frame_end {
+    FRAME_GOES_ON,
+    FRAME_ENDS,        /* who has read it has read all */
+    FRAME_ENDS_OTHERS, /* the same, but for followers of the job that begins with it */
+};
+
 struct frame {
     struct entry_id id; /* the entry's */
     uint64_t start;     /* bytes before it, since the beginning */
     size_t length;
-    bool ends; /* who has read this one has read all */
+    enum frame_end ends;
 };
 
 /* Zeroed memory with `complete_from` set is valid and empty. */
@@ -47,8 +53,8 @@ void frames_clear(struct frames *f);
  * (never the one just put in). Borrows text, which may be empty.
  * False: no memory; the frames are as they were.
  */
-MUST_CHECK bool frames_put(struct frames *f, struct entry_id id, const struct buf *text, bool ends,
-                           size_t limit_bytes);
+MUST_CHECK bool frames_put(struct frames *f, struct entry_id id, const struct buf *text,
+                           enum frame_end ends, size_t limit_bytes);
 
 /* frames_end(f): the number that the next frame will have. */
 uint64_t frames_end(const struct frames *f);

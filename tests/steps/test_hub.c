@@ -875,6 +875,27 @@ static void another_job_shows_by_its_attempts_marker_too(void **state)
     await_said(new, "m1 m2 [DONE]");
 }
 
+/* The same, and who came for the next job had come before its first marker was gone. */
+static void a_jobs_own_marker_does_not_end_its_followers(void **state)
+{
+    (void)state;
+    struct claim job = rig_run(rig, "c");
+    append(&job, 1, 1);
+    struct client *old = connected(0, "c");
+    await_said(old, "m1");
+    break_lanes();
+    struct enqueue next = question_with("c", "{}");
+    next.if_busy = IF_BUSY_REPLACE;
+    assert_int_equal(rig_enqueue(rig, &next).outcome, ENQUEUE_STARTED);
+    struct client *new = connected(1, "c");
+    struct claim second = rig_take(rig, "w2");
+    append(&second, 1, 2);
+    await_said(new, "m1 m2");
+    done(&second, 2);
+    await_said(new, "m1 m2 [DONE]");
+    assert_non_null(strstr(buf_text(&old->said), "[DONE]end"));
+}
+
 /* The same by a page: it was that far behind. */
 static void a_page_does_not_lead_into_another_job(void **state)
 {
@@ -1431,6 +1452,7 @@ int main(void)
         HUB_TEST(a_new_attempt_is_announced),
         HUB_TEST(the_next_question_ends_the_former_ones_followers),
         HUB_TEST(another_job_shows_by_its_attempts_marker_too),
+        HUB_TEST(a_jobs_own_marker_does_not_end_its_followers),
         HUB_TEST(a_page_does_not_lead_into_another_job),
         HUB_TEST(a_stream_that_its_worker_makes_anew_goes_on_exactly),
         HUB_TEST(when_everything_is_lost_the_followers_are_told),
