@@ -89,7 +89,8 @@ void connection_cut(struct connection *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
-/* A copy of the descriptor outlives libmicrohttpd's close. */
+/* A copy of the descriptor outlives libmicrohttpd's close: whatever the client still sends must
+   not reset the answer, or the last chunk, on its way. */
 static void let_linger(struct connection *c)
 {
     int copy = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
@@ -218,7 +219,6 @@ static enum MHD_Result refuse(struct exchange *e, int http_status, const char *d
     if (http_status != MHD_HTTP_SERVICE_UNAVAILABLE)
         COUNT_UP(s, malformed);
     e->keeps = false;
-    e->connection->linger = true;
     s->handlers->on_refused(s->arg, e, http_status, detail);
     return e->response ? outcome(e) : MHD_NO;
 }
@@ -243,8 +243,6 @@ static enum MHD_Result first_call(struct exchange *e, const char *method, const 
        body is cut short; without one last_call queues it. */
     if (e->state != EXCHANGE_CUT && !e->has_body)
         return MHD_YES;
-    if (e->state != EXCHANGE_READING)
-        c->linger = true;
     return outcome(e);
 }
 

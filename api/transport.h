@@ -6,7 +6,7 @@
  *     daemons.c    libmicrohttpd's daemons, driven by the loop
  *     calls.c      libmicrohttpd's callbacks: connections and requests come and go
  *     exchange.c   one request's states
- *     linger.c     refused clients read their answer
+ *     linger.c     what is closed lets its client read the answer first
  *     raw_head.c, head.c, raw_answer.c, deadline.c, watch.c, outlet.c   know nothing of this
  *     server.c     puts it together
  *
@@ -75,8 +75,7 @@ struct connection {
     struct watch watch;
     struct deadline deadline;
     int fd;
-    bool linger; /* the client may be sending still: let it read the answer first */
-    bool cut;    /* we shut the socket down */
+    bool cut; /* we shut the socket down */
 };
 
 enum exchange_state {
