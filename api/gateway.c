@@ -95,7 +95,7 @@ static bool make_parts(struct gateway *g)
         return false;
     g->queue = (struct queue){.redis = g->redis, .settings = g->settings};
     g->hub = hub_new(&g->loop, g->settings, &g->queue);
-    g->reaper = reaper_new(&g->loop, &g->queue, "default");
+    g->reaper = reaper_new(&g->loop, &g->queue, NULL, 0);
     return g->hub && g->reaper;
 }
 

@@ -28,6 +28,9 @@ static const struct {
     [KEY_WORKERS] = {"key_workers", "workers"},
     [KEY_WORKER] = {"key_worker", "worker:%"},
     [KEY_ROUTES] = {"key_routes", "routes"},
+    [KEY_QUEUES] = {"key_queues", "queues"},
+    [KEY_SCHEDULES] = {"key_schedules", "schedules"},
+    [KEY_SCHEDULE] = {"key_schedule", "schedule:%"},
 };
 
 void key_make(struct buf *out, const char *prefix, enum key key, ...)

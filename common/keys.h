@@ -25,6 +25,9 @@ enum key {
     KEY_WORKERS,   /* workers */
     KEY_WORKER,    /* worker:<id>; also the channel its owner listens to */
     KEY_ROUTES,    /* routes */
+    KEY_QUEUES,    /* queues */
+    KEY_SCHEDULES, /* schedules */
+    KEY_SCHEDULE,  /* schedule:<name> */
 };
 
 /**

@@ -8,15 +8,19 @@
 #include "queue.h"
 
 #include "id.h"
-#include "keys.h"
-#include "script.h"
+#include "words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PRIORITY_STANDARD 5
+#define PRIORITY_USUAL 5
+
+int queue_priority(const struct job_options *options)
+{
+    return options->priority < 0 ? PRIORITY_USUAL : options->priority;
+}
 
 struct step {
     union {
@@ -29,54 +33,21 @@ struct step {
         hand_back_fn *hand_back;
         cancel_fn *cancel;
         reap_fn *reap;
+        stop_fn *stop;
+        retry_fn *retry;
     } fn;
     void *arg;
+    size_t count; /* finish: of how many attempts */
 };
 
 /* ---- the words of a step ---- */
 
-struct words {
-    const char **argv;
-    size_t *lengths;
-    char (*numbers)[24];
-    int count;
-    int capacity;
-};
-
-static bool words_init(struct words *w, size_t capacity)
-{
-    *w = (struct words){.capacity = (int)capacity};
-    w->argv = calloc(capacity, sizeof *w->argv + sizeof *w->lengths + sizeof *w->numbers);
-    if (!w->argv)
-        return false;
-    w->lengths = (size_t *)(void *)(w->argv + capacity);
-    w->numbers = (char(*)[24])(w->lengths + capacity);
-    return true;
-}
-
-static void put_bytes(struct words *w, const char *data, size_t length)
-{
-    w->argv[w->count] = data ? data : "";
-    w->lengths[w->count++] = length;
-}
-
-static void put(struct words *w, const char *text)
-{
-    put_bytes(w, text, strlen(text));
-}
-
-static void put_number(struct words *w, int64_t number)
-{
-    char *at = w->numbers[w->count];
-    put_bytes(w, at, (size_t)snprintf(at, sizeof w->numbers[0], "%" PRId64, number));
-}
-
 static void put_holding(struct words *w, const struct holding *job)
 {
-    put(w, job->id);
-    put(w, job->owner);
-    put(w, job->feature_id);
-    put(w, job->chat_id);
+    words_put(w, job->id);
+    words_put(w, job->owner);
+    words_put(w, job->feature_id);
+    words_put(w, job->chat_id);
 }
 
 static struct step *step_new(void *arg)
@@ -91,8 +62,7 @@ static struct step *step_new(void *arg)
 static enum status run(const struct queue *q, enum script script, struct words *w,
                        redis_reply_fn *fn, struct step *step)
 {
-    enum status status = script_run(q->redis, script, w->count, w->argv, w->lengths, fn, step);
-    free(w->argv);
+    enum status status = words_run(q->redis, script, w, fn, step);
     if (status != STATUS_OK)
         free(step);
     return status;
@@ -105,48 +75,17 @@ static bool prepare(struct words *w, size_t capacity, struct step **step, void *
         return false;
     *step = step_new(arg);
     if (!*step)
-        free(w->argv);
+        words_clear(w);
     return *step != NULL;
 }
 
 /* ---- reading answers ---- */
-
-static const char *text_at(const struct redisReply *reply, size_t index)
-{
-    size_t length;
-    return redis_reply_text(redis_reply_at(reply, index), &length);
-}
-
-static int64_t number_at(const struct redisReply *reply, size_t index)
-{
-    return redis_reply_number(redis_reply_at(reply, index));
-}
-
-static uint64_t unsigned_at(const struct redisReply *reply, size_t index)
-{
-    const struct redisReply *one = redis_reply_at(reply, index);
-    size_t length;
-    if (redis_reply_type(one) == REDIS_IS_TEXT)
-        return strtoull(redis_reply_text(one, &length), NULL, 10);
-    int64_t number = redis_reply_number(one);
-    return number < 0 ? 0 : (uint64_t)number;
-}
 
 static enum job_state state_at(const struct redisReply *reply, size_t index)
 {
     size_t length;
     const char *text = redis_reply_text(redis_reply_at(reply, index), &length);
     return job_state_read(text, length);
-}
-
-/* The index of the word an answer begins with; -1 for none of them. */
-static int outcome_of(const struct redisReply *reply, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(text_at(reply, 0), words[i]) == 0)
-            return (int)i;
-    }
-    return -1;
 }
 
 static enum status with_outcome(enum status status, int outcome)
@@ -172,15 +111,15 @@ static enum status read_view(const struct redisReply *list, struct chat_view *vi
     const char *last = redis_reply_text(redis_reply_at(list, 6), &length);
     if (!entry_id_parse(last, length, &view->last))
         return STATUS_PROTOCOL;
-    snprintf(view->job, sizeof view->job, "%s", text_at(list, 0));
+    snprintf(view->job, sizeof view->job, "%s", words_text_at(list, 0));
     view->state = state_at(list, 1);
-    view->stream = stream_kind_of(text_at(list, 2));
-    view->ended = number_at(list, 3) != 0;
-    view->first = unsigned_at(list, 4);
-    view->attempt = unsigned_at(list, 5);
-    view->number = unsigned_at(list, 7);
-    view->position = unsigned_at(list, 8);
-    snprintf(view->worker, sizeof view->worker, "%s", text_at(list, 9));
+    view->stream = stream_kind_of(words_text_at(list, 2));
+    view->ended = words_number_at(list, 3) != 0;
+    view->first = words_unsigned_at(list, 4);
+    view->attempt = words_unsigned_at(list, 5);
+    view->number = words_unsigned_at(list, 7);
+    view->position = words_unsigned_at(list, 8);
+    snprintf(view->worker, sizeof view->worker, "%s", words_text_at(list, 9));
     return STATUS_OK;
 }
 
@@ -196,13 +135,26 @@ static void on_enqueue(void *arg, enum status status, const struct redisReply *r
     struct step *step = arg;
     struct enqueue_result result = {0};
     if (status == STATUS_OK) {
-        int outcome = outcome_of(reply, words, COUNT_OF(words));
-        status = with_outcome(read_view(redis_reply_at(reply, 2), &result.view), outcome);
+        int outcome = words_index_at(reply, 0, words, COUNT_OF(words));
+        status = with_outcome(read_view(redis_reply_at(reply, 3), &result.view), outcome);
         result.outcome = (enum enqueue_outcome)outcome;
-        result.job = text_at(reply, 1);
+        result.job = words_text_at(reply, 1);
+        result.state = state_at(reply, 2);
     }
     step->fn.enqueue(step->arg, status, &result);
     free(step);
+}
+
+/* What the job asks for; numbers that it does not ask for are 0. */
+static void put_options(struct words *w, const struct job_options *o, const struct settings *s)
+{
+    words_put_number(w, queue_priority(o));
+    words_put_number(w, o->deadline_ms ? o->deadline_ms : s->job_deadline_ms);
+    words_put_number(w, o->delay_ms);
+    words_put_number(w, o->run_at_ms);
+    words_put_number(w, o->timeout_ms);
+    words_put_number(w, o->max_attempts);
+    words_put_number(w, o->retention_ms);
 }
 
 enum status queue_enqueue(const struct queue *q, const struct enqueue *in, enqueue_fn *fn,
@@ -211,26 +163,23 @@ enum status queue_enqueue(const struct queue *q, const struct enqueue *in, enque
     const struct settings *s = q->settings;
     struct words w;
     struct step *step;
-    if (!prepare(&w, 17, &step, arg))
+    if (!prepare(&w, 20, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.enqueue = fn;
-    put(&w, in->id);
-    put(&w, in->type);
-    put(&w, in->feature_id);
-    put(&w, in->chat_id);
-    put_bytes(&w, in->payload, in->payload ? in->payload_length : 0);
-    put_number(&w, in->payload != NULL);
-    put(&w, in->body_hash);
-    put(&w, in->key);
-    put(&w, in->if_busy == IF_BUSY_REPLACE ? "replace" : "reject");
-    put_number(&w, PRIORITY_STANDARD);
-    put_number(&w, s->job_deadline_ms);
-    put_number(&w, s->job_timeout_ms);
-    put_number(&w, s->job_max_attempts);
-    put_number(&w, s->queue_max_waiting);
-    put_number(&w, s->queue_max_bytes);
-    put_number(&w, s->idempotency_ttl_ms);
-    put_number(&w, s->stream_ttl_ms);
+    words_put(&w, in->id);
+    words_put(&w, in->type);
+    words_put(&w, in->feature_id);
+    words_put(&w, in->chat_id);
+    words_put_bytes(&w, in->payload, in->payload_length);
+    words_put_number(&w, in->payload != NULL);
+    words_put(&w, in->body_hash);
+    words_put(&w, in->key);
+    words_put(&w, in->if_busy == IF_BUSY_REPLACE ? "replace" : "reject");
+    put_options(&w, in->options ? in->options : &JOB_OPTIONS_USUAL, s);
+    words_put_number(&w, s->queue_max_waiting);
+    words_put_number(&w, s->queue_max_bytes);
+    words_put_number(&w, s->idempotency_ttl_ms);
+    words_put_number(&w, s->stream_ttl_ms);
     return run(q, SCRIPT_ENQUEUE, &w, on_enqueue, step);
 }
 
@@ -254,8 +203,8 @@ enum status queue_look(const struct queue *q, const char *feature_id, const char
     if (!prepare(&w, 2, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.look = fn;
-    put(&w, feature_id);
-    put(&w, chat_id);
+    words_put(&w, feature_id);
+    words_put(&w, chat_id);
     return run(q, SCRIPT_LOOK, &w, on_look, step);
 }
 
@@ -264,17 +213,17 @@ enum status queue_look(const struct queue *q, const char *feature_id, const char
 static void read_claimed(const struct redisReply *list, struct claimed *job)
 {
     const struct redisReply *payload = redis_reply_at(list, 5);
-    job->id = text_at(list, 0);
-    job->owner = text_at(list, 1);
-    job->type = text_at(list, 2);
-    job->feature_id = text_at(list, 3);
-    job->chat_id = text_at(list, 4);
+    job->id = words_text_at(list, 0);
+    job->owner = words_text_at(list, 1);
+    job->type = words_text_at(list, 2);
+    job->feature_id = words_text_at(list, 3);
+    job->chat_id = words_text_at(list, 4);
     job->payload = redis_reply_text(payload, &job->payload_length);
-    job->attempt = unsigned_at(list, 6);
-    job->number = unsigned_at(list, 7);
-    job->timeout_ms = number_at(list, 8);
-    job->max_attempts = number_at(list, 9);
-    job->waited_ms = number_at(list, 10);
+    job->attempt = words_unsigned_at(list, 6);
+    job->number = words_unsigned_at(list, 7);
+    job->timeout_ms = words_number_at(list, 8);
+    job->max_attempts = words_number_at(list, 9);
+    job->waited_ms = words_number_at(list, 10);
 }
 
 static void on_claim(void *arg, enum status status, const struct redisReply *reply)
@@ -290,26 +239,34 @@ static void on_claim(void *arg, enum status status, const struct redisReply *rep
     if (status == STATUS_OK) {
         for (size_t i = 1; i < count; i++)
             read_claimed(redis_reply_at(reply, i), &jobs[i - 1]);
-        result = (struct claim_result){jobs, count - 1, number_at(reply, 0) != 0};
+        const struct redisReply *head = redis_reply_at(reply, 0);
+        result = (struct claim_result){
+            .jobs = jobs,
+            .count = count - 1,
+            .more = words_number_at(head, 0) != 0,
+            .passed = words_number_at(head, 1) != 0,
+            .due_in_ms = words_number_at(head, 2),
+        };
     }
     step->fn.claim(step->arg, status, &result);
     free(jobs);
     free(step);
 }
 
-enum status queue_claim(const struct queue *q, const char *worker, size_t most, claim_fn *fn,
-                        void *arg)
+enum status queue_claim(const struct queue *q, const struct claimant *in, claim_fn *fn, void *arg)
 {
     struct words w;
     struct step *step;
-    if (!prepare(&w, 5, &step, arg))
+    if (!prepare(&w, 5 + in->queue_count, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.claim = fn;
-    put(&w, worker);
-    put(&w, q->settings->worker_queues);
-    put_number(&w, (int64_t)most);
-    put_number(&w, q->settings->lease_ms);
-    put_number(&w, q->settings->stream_ttl_ms);
+    words_put(&w, in->worker);
+    words_put_number(&w, min_i64((int64_t)in->most, CLAIM_MOST));
+    words_put_number(&w, q->settings->lease_ms);
+    words_put_number(&w, q->settings->stream_ttl_ms);
+    words_put(&w, in->types);
+    for (size_t i = 0; i < in->queue_count; i++)
+        words_put(&w, in->queues[i]);
     return run(q, SCRIPT_CLAIM, &w, on_claim, step);
 }
 
@@ -326,10 +283,10 @@ static void on_append(void *arg, enum status status, const struct redisReply *re
     struct step *step = arg;
     struct append_result result = {0};
     if (status == STATUS_OK) {
-        int outcome = outcome_of(reply, words, COUNT_OF(words));
+        int outcome = words_index_at(reply, 0, words, COUNT_OF(words));
         status = with_outcome(STATUS_OK, outcome);
         result.outcome = (enum append_outcome)outcome;
-        result.last = unsigned_at(reply, 1);
+        result.last = words_unsigned_at(reply, 1);
     }
     step->fn.append(step->arg, status, &result);
     free(step);
@@ -344,11 +301,11 @@ enum status queue_append(const struct queue *q, const struct holding *job, uint6
         return STATUS_NO_MEMORY;
     step->fn.append = fn;
     put_holding(&w, job);
-    put_number(&w, (int64_t)job->attempt);
-    put_number(&w, (int64_t)first);
-    put_number(&w, q->settings->stream_ttl_ms);
+    words_put_number(&w, (int64_t)job->attempt);
+    words_put_number(&w, (int64_t)first);
+    words_put_number(&w, q->settings->stream_ttl_ms);
     for (size_t i = 0; i < count; i++)
-        put_bytes(&w, messages[i].data, messages[i].length);
+        words_put_bytes(&w, messages[i].data, messages[i].length);
     return run(q, SCRIPT_APPEND, &w, on_append, step);
 }
 
@@ -366,8 +323,8 @@ static void on_heartbeat(void *arg, enum status status, const struct redisReply 
         status = STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
         for (size_t i = 1; i < count; i++)
-            held[i - 1] = number_at(reply, i) == 1;
-        result = (struct heartbeat_result){held, count - 1, (size_t)number_at(reply, 0)};
+            held[i - 1] = words_number_at(reply, i) == 1;
+        result = (struct heartbeat_result){held, count - 1, (size_t)words_number_at(reply, 0)};
     }
     step->fn.heartbeat(step->arg, status, &result);
     free(held);
@@ -379,16 +336,19 @@ enum status queue_heartbeat(const struct queue *q, const struct heartbeat *in, h
 {
     struct words w;
     struct step *step;
-    if (!prepare(&w, 7 + 4 * in->count, &step, arg))
+    if (!prepare(&w, 10 + 4 * in->count, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.heartbeat = fn;
-    put(&w, in->worker);
-    put(&w, q->settings->worker_queues);
-    put_number(&w, q->settings->lease_ms);
-    put_number(&w, q->settings->stream_ttl_ms);
-    put_number(&w, (int64_t)in->capacity);
-    put_number(&w, in->complete);
-    put_number(&w, in->since_ms);
+    words_put(&w, in->worker);
+    words_put_number(&w, q->settings->lease_ms);
+    words_put_number(&w, q->settings->stream_ttl_ms);
+    words_put_number(&w, in->complete);
+    words_put(&w, in->queues);
+    words_put_number(&w, (int64_t)in->capacity);
+    words_put_number(&w, in->since_ms);
+    words_put(&w, in->types);
+    words_put(&w, in->state);
+    words_put(&w, LEAT_VERSION);
     for (size_t i = 0; i < in->count; i++)
         put_holding(&w, &in->jobs[i]);
     return run(q, SCRIPT_HEARTBEAT, &w, on_heartbeat, step);
@@ -402,52 +362,84 @@ enum status queue_leave(const struct queue *q, const char *worker, redis_reply_f
 
 /* ---- finish and hand back ---- */
 
-static void on_finish(void *arg, enum status status, const struct redisReply *reply)
+/* How many words each attempt takes, and how many stand before them. */
+#define FINISH_WORDS 12
+#define FINISH_HEAD 5
+
+static enum status read_finished(const struct redisReply *list, struct finish_result *result)
 {
     static const char *const words[] = {
         [FINISH_ENDED] = "ENDED",     [FINISH_AGAIN] = "AGAIN", [FINISH_FENCED] = "FENCED",
         [FINISH_FOREIGN] = "FOREIGN", [FINISH_GONE] = "GONE",
     };
+    int outcome = words_index_at(list, 0, words, COUNT_OF(words));
+    result->outcome = (enum finish_outcome)outcome;
+    result->state = state_at(list, 1);
+    result->last = words_unsigned_at(list, 2);
+    result->delay_ms = words_number_at(list, 3);
+    return with_outcome(STATUS_OK, outcome);
+}
+
+static void on_finish(void *arg, enum status status, const struct redisReply *reply)
+{
     struct step *step = arg;
-    struct finish_result result = {0};
-    if (status == STATUS_OK) {
-        int outcome = outcome_of(reply, words, COUNT_OF(words));
-        status = with_outcome(STATUS_OK, outcome);
-        result.outcome = (enum finish_outcome)outcome;
-        result.state = state_at(reply, 1);
-        result.last = unsigned_at(reply, 2);
-        result.delay_ms = number_at(reply, 3);
+    struct finish_result one = {0}, *results = &one;
+    size_t count = redis_reply_count(reply);
+    if (status == STATUS_OK && count != step->count)
+        status = STATUS_PROTOCOL;
+    if (status == STATUS_OK && count > 1 && !(results = calloc(count, sizeof *results))) {
+        results = &one;
+        status = STATUS_NO_MEMORY;
     }
-    step->fn.finish(step->arg, status, &result);
+    for (size_t i = 0; status == STATUS_OK && i < count; i++)
+        status = read_finished(redis_reply_at(reply, i), &results[i]);
+    step->fn.finish(step->arg, status, results);
+    if (results != &one)
+        free(results);
     free(step);
 }
 
-enum status queue_finish(const struct queue *q, const struct holding *job, const struct finish *in,
-                         finish_fn *fn, void *arg)
+static void put_finish(struct words *w, const struct holding *job, const struct finish *in)
 {
     static const char *const how[] = {
         [FINISH_DONE] = "done", [FINISH_FAILED] = "failed", [FINISH_DIED] = "died"};
+    words_put(w, job->id);
+    words_put(w, job->owner);
+    words_put(w, how[in->how]);
+    words_put_number(w, (int64_t)in->last);
+    words_put(w, in->reason);
+    words_put(w, in->detail);
+    words_put_number(w, in->retry);
+    words_put(w, in->words);
+    words_put_number(w, (int64_t)id_random_below(1000000));
+    words_put_number(w, in->policy.max_attempts);
+    words_put_number(w, in->policy.backoff_ms);
+    words_put_number(w, in->policy.backoff_max_ms);
+}
+
+/* How the dead are bounded; three words. */
+static void put_dead_bounds(struct words *w, const struct settings *s)
+{
+    words_put_number(w, s->dead_retention_ms);
+    words_put_number(w, s->dead_max);
+    words_put_number(w, s->dead_max_bytes);
+}
+
+enum status queue_finish(const struct queue *q, const struct holding *jobs, const struct finish *in,
+                         size_t count, finish_fn *fn, void *arg)
+{
     const struct settings *s = q->settings;
     struct words w;
     struct step *step;
-    if (!prepare(&w, 15, &step, arg))
+    if (!prepare(&w, FINISH_HEAD + FINISH_WORDS * count, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.finish = fn;
-    put(&w, job->id);
-    put(&w, job->owner);
-    put(&w, how[in->how]);
-    put_number(&w, (int64_t)in->last);
-    put(&w, in->reason);
-    put(&w, in->detail);
-    put_number(&w, in->retry);
-    put_number(&w, (int64_t)id_random_below(1000000));
-    put_number(&w, s->retry_backoff_ms);
-    put_number(&w, s->retry_backoff_max_ms);
-    put_number(&w, s->stream_ttl_ms);
-    put_number(&w, s->job_max_deaths);
-    put_number(&w, s->dead_retention_ms);
-    put_number(&w, s->dead_max);
-    put(&w, in->words ? in->words : "");
+    step->count = count;
+    words_put_number(&w, s->stream_ttl_ms);
+    words_put_number(&w, s->job_max_deaths);
+    put_dead_bounds(&w, s);
+    for (size_t i = 0; i < count; i++)
+        put_finish(&w, &jobs[i], &in[i]);
     return run(q, SCRIPT_FINISH, &w, on_finish, step);
 }
 
@@ -466,8 +458,8 @@ enum status queue_hand_back(const struct queue *q, const struct holding *job, ha
     if (!prepare(&w, 2, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.hand_back = fn;
-    put(&w, job->id);
-    put(&w, job->owner);
+    words_put(&w, job->id);
+    words_put(&w, job->owner);
     return run(q, SCRIPT_HAND_BACK, &w, on_hand_back, step);
 }
 
@@ -479,11 +471,11 @@ static void on_cancel(void *arg, enum status status, const struct redisReply *re
     struct step *step = arg;
     struct cancel_result result = {0};
     if (status == STATUS_OK) {
-        int outcome = outcome_of(reply, words, COUNT_OF(words));
+        int outcome = words_index_at(reply, 0, words, COUNT_OF(words));
         status = with_outcome(STATUS_OK, outcome);
         result.found = outcome > 0;
         result.was_alive = outcome == 2;
-        result.job = text_at(reply, 1);
+        result.job = words_text_at(reply, 1);
         result.state = state_at(reply, 2);
     }
     step->fn.cancel(step->arg, status, &result);
@@ -498,11 +490,87 @@ enum status queue_cancel(const struct queue *q, const char *feature_id, const ch
     if (!prepare(&w, 4, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.cancel = fn;
-    put(&w, feature_id);
-    put(&w, chat_id);
-    put(&w, job);
-    put_number(&w, q->settings->stream_ttl_ms);
+    words_put(&w, feature_id);
+    words_put(&w, chat_id);
+    words_put(&w, job);
+    words_put_number(&w, q->settings->stream_ttl_ms);
     return run(q, SCRIPT_CANCEL, &w, on_cancel, step);
+}
+
+/* ---- stop and retry ---- */
+
+static void on_stop(void *arg, enum status status, const struct redisReply *reply)
+{
+    static const char *const words[] = {
+        [STOP_NONE] = "NONE",
+        [STOP_ENDED] = "ENDED",
+        [STOP_CANCELLED] = "CANCELLED",
+        [STOP_DROPPED] = "DROPPED",
+    };
+    struct step *step = arg;
+    struct stop_result result = {0};
+    if (status == STATUS_OK) {
+        int outcome = words_index_at(reply, 0, words, COUNT_OF(words));
+        status = with_outcome(STATUS_OK, outcome);
+        result = (struct stop_result){(enum stop_outcome)outcome, state_at(reply, 1)};
+    }
+    step->fn.stop(step->arg, status, &result);
+    free(step);
+}
+
+enum status queue_stop(const struct queue *q, const char *job, stop_fn *fn, void *arg)
+{
+    struct words w;
+    struct step *step;
+    if (!prepare(&w, 2, &step, arg))
+        return STATUS_NO_MEMORY;
+    step->fn.stop = fn;
+    words_put(&w, job);
+    words_put_number(&w, q->settings->stream_ttl_ms);
+    return run(q, SCRIPT_STOP, &w, on_stop, step);
+}
+
+static void on_retry(void *arg, enum status status, const struct redisReply *reply)
+{
+    static const char *const words[] = {
+        [RETRY_STARTED] = "STARTED", [RETRY_NONE] = "NONE", [RETRY_ALIVE] = "ALIVE",
+        [RETRY_BUSY] = "BUSY",       [RETRY_FULL] = "FULL",
+    };
+    struct step *step = arg;
+    struct retry_result result = {0};
+    if (status == STATUS_OK) {
+        int outcome = words_index_at(reply, 0, words, COUNT_OF(words));
+        status = with_outcome(STATUS_OK, outcome);
+        result = (struct retry_result){
+            .outcome = (enum retry_outcome)outcome,
+            .job = words_text_at(reply, 1),
+            .state = state_at(reply, 2),
+            .feature_id = words_text_at(reply, 3),
+            .chat_id = words_text_at(reply, 4),
+        };
+    }
+    step->fn.retry(step->arg, status, &result);
+    free(step);
+}
+
+enum status queue_retry(const struct queue *q, const char *job, const char *id, retry_fn *fn,
+                        void *arg)
+{
+    const struct settings *s = q->settings;
+    struct words w;
+    struct step *step;
+    if (!prepare(&w, 8, &step, arg))
+        return STATUS_NO_MEMORY;
+    step->fn.retry = fn;
+    words_put(&w, job);
+    words_put(&w, ""); /* queue and cursor are for a page of them */
+    words_put(&w, "");
+    words_put_number(&w, s->queue_max_waiting);
+    words_put_number(&w, s->queue_max_bytes);
+    words_put_number(&w, s->stream_ttl_ms);
+    words_put_number(&w, s->idempotency_ttl_ms);
+    words_put(&w, id);
+    return run(q, SCRIPT_RETRY, &w, on_retry, step);
 }
 
 /* ---- reap ---- */
@@ -512,25 +580,28 @@ static void on_reap(void *arg, enum status status, const struct redisReply *repl
     struct step *step = arg;
     struct reap_result result = {0};
     if (status == STATUS_OK)
-        result = (struct reap_result){(size_t)number_at(reply, 0), (size_t)number_at(reply, 1),
-                                      (size_t)number_at(reply, 2), number_at(reply, 3) != 0};
+        result = (struct reap_result){
+            (size_t)words_number_at(reply, 0), (size_t)words_number_at(reply, 1),
+            (size_t)words_number_at(reply, 2), words_number_at(reply, 3) != 0};
     step->fn.reap(step->arg, status, &result);
     free(step);
 }
 
-enum status queue_reap(const struct queue *q, const char *name, reap_fn *fn, void *arg)
+enum status queue_reap(const struct queue *q, const char *const *names, size_t count,
+                       int64_t fresh_ms, reap_fn *fn, void *arg)
 {
     const struct settings *s = q->settings;
     struct words w;
     struct step *step;
-    if (!prepare(&w, 6, &step, arg))
+    if (!prepare(&w, 7 + count, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.reap = fn;
-    put(&w, name);
-    put_number(&w, s->lease_ms);
-    put_number(&w, s->stream_ttl_ms);
-    put_number(&w, s->job_max_deaths);
-    put_number(&w, s->dead_retention_ms);
-    put_number(&w, s->dead_max);
+    words_put_number(&w, s->lease_ms);
+    words_put_number(&w, s->stream_ttl_ms);
+    words_put_number(&w, s->job_max_deaths);
+    put_dead_bounds(&w, s);
+    words_put_number(&w, fresh_ms);
+    for (size_t i = 0; i < count; i++)
+        words_put(&w, names[i]);
     return run(q, SCRIPT_REAP, &w, on_reap, step);
 }

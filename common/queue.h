@@ -28,17 +28,37 @@ struct queue {
 
 enum if_busy { IF_BUSY_REJECT, IF_BUSY_REPLACE };
 
+/* Numbers that are 0 stand for what is usual: the settings', or the worker's policy for the type.
+ */
 struct enqueue {
     const char *id;   /* for the new job; keep it when repeating */
     const char *type; /* e.g. generate_messages */
     const char *feature_id;
-    const char *chat_id;
+    const char *chat_id; /* NULL: a job without a chat; its id takes the chat's place */
     const char *payload; /* the body as the task will see it; NULL for none */
     size_t payload_length;
-    const char *body_hash; /* SHA-256 of the body as it came, hex; "" without a body */
-    const char *key;       /* Idempotency-Key; "" for none */
+    const char
+        *body_hash;  /* what makes two questions equal, hex (queue_identity); "" without one */
+    const char *key; /* Idempotency-Key; "" for none */
     enum if_busy if_busy;
+    const struct job_options *options; /* NULL: all as usual */
 };
+
+/* What a job may ask for; 0 (priority: -1) where it does not. */
+struct job_options {
+    int priority;         /* 0 to 9, 9 first; -1: 5 */
+    int64_t delay_ms;     /* it can be claimed so long from now */
+    int64_t run_at_ms;    /* or from this time on, by Redis's clock */
+    int64_t deadline_ms;  /* longest wait for a worker */
+    int64_t timeout_ms;   /* longest run of an attempt */
+    int64_t max_attempts; /* failed attempts after which it is dead */
+    int64_t retention_ms; /* how long job and stream are kept after the end */
+};
+
+#define JOB_OPTIONS_USUAL ((struct job_options){.priority = -1})
+
+/* queue_priority(options): 0 to 9, the usual one where it does not ask. */
+int queue_priority(const struct job_options *options);
 
 enum enqueue_outcome {
     ENQUEUE_STARTED,    /* a new job was put in */
@@ -53,6 +73,7 @@ struct enqueue_result {
     enum enqueue_outcome outcome;
     const char *job; /* STARTED, JOINED, BUSY: the job meant, which need not be the chat's any more
                         (a key of an earlier one); "" for a foreign stream */
+    enum job_state state;  /* of that job; JOB_NONE when nothing is known of it any more */
     struct chat_view view; /* STARTED, JOINED: the chat right after the step */
 };
 
@@ -76,22 +97,36 @@ struct claimed {
     const char *chat_id;
     const char *payload; /* "" for none */
     size_t payload_length;
-    uint64_t attempt;   /* A */
-    uint64_t number;    /* which attempt, from 1 */
-    int64_t timeout_ms; /* from now */
-    int64_t max_attempts;
-    int64_t waited_ms; /* from when it could be claimed */
+    uint64_t attempt;     /* A */
+    uint64_t number;      /* which attempt, from 1 */
+    int64_t timeout_ms;   /* from now; 0: what the worker's policy says */
+    int64_t max_attempts; /* the same */
+    int64_t waited_ms;    /* from when it could be claimed */
 };
+
+struct claimant {
+    const char *worker;
+    const char *const *queues; /* in the order in which they are looked through */
+    size_t queue_count;
+    const char *types; /* which the worker runs, each between spaces: " a b " */
+    size_t most;       /* at most CLAIM_MOST are given */
+};
+
+#define CLAIM_MOST 100
 
 struct claim_result {
     const struct claimed *jobs;
     size_t count;
-    bool more; /* jobs were left waiting */
+    bool more;         /* jobs that this worker can run were left waiting */
+    bool passed;       /* jobs were passed over whose type another worker runs */
+    int64_t due_in_ms; /* until the next delayed job can be claimed; -1: none is delayed */
 };
 
+/* A job whose type nobody runs who takes from its queue is given to whoever claims: it is to fail.
+ */
 typedef void claim_fn(void *arg, enum status status, const struct claim_result *result);
-MUST_CHECK enum status queue_claim(const struct queue *q, const char *worker, size_t most,
-                                   claim_fn *fn, void *arg);
+MUST_CHECK enum status queue_claim(const struct queue *q, const struct claimant *in, claim_fn *fn,
+                                   void *arg);
 
 /* The job a worker holds, as every step of an owner names it. */
 struct holding {
@@ -141,8 +176,11 @@ struct heartbeat {
     const struct holding *jobs;
     size_t count;
     size_t capacity;
-    int64_t since_ms; /* wall clock: when the worker started */
-    bool complete;    /* no claim is under way: jobs leased to this worker and not named go back */
+    const char *queues; /* as in WORKER_QUEUES */
+    const char *types;  /* as in struct claimant */
+    const char *state;  /* serving, quiet or draining */
+    int64_t since_ms;   /* wall clock: when the worker started */
+    bool complete; /* no claim is under way: jobs leased to this worker and not named go back */
 };
 
 struct heartbeat_result {
@@ -167,13 +205,21 @@ enum finish_how {
     FINISH_DIED,   /* a death: again at once, while deaths are left */
 };
 
+/* What a failed attempt costs; the job's own max_attempts goes before. */
+struct finish_policy {
+    int64_t max_attempts;
+    int64_t backoff_ms; /* before the second attempt at most; doubles with each */
+    int64_t backoff_max_ms;
+};
+
 struct finish {
     enum finish_how how;
-    uint64_t last;      /* the attempt's last N: all of it must be in the stream */
-    const char *reason; /* one word: exit, signal, timeout, line, … */
-    const char *detail; /* a sentence that the client is told; valid UTF-8 */
-    const char *words;  /* the task's last words, kept on the job alone; NULL for none */
-    bool retry;         /* FAILED: whether another attempt makes sense */
+    uint64_t last;               /* the attempt's last N: all of it must be in the stream */
+    const char *reason;          /* one word: exit, signal, timeout, line, … */
+    const char *detail;          /* a sentence that the client is told; valid UTF-8 */
+    const char *words;           /* the task's last words, kept on the job alone; NULL for none */
+    bool retry;                  /* FAILED: whether another attempt makes sense */
+    struct finish_policy policy; /* FAILED */
 };
 
 enum finish_outcome {
@@ -191,9 +237,16 @@ struct finish_result {
     int64_t delay_ms; /* AGAIN */
 };
 
-typedef void finish_fn(void *arg, enum status status, const struct finish_result *result);
-MUST_CHECK enum status queue_finish(const struct queue *q, const struct holding *job,
-                                    const struct finish *in, finish_fn *fn, void *arg);
+typedef void finish_fn(void *arg, enum status status, const struct finish_result *results);
+
+/**
+ * queue_finish(q, jobs, in, count, fn, arg)
+ * Finish count attempts in one step; results are in the order given. An error
+ * Redis answers (STATUS_REFUSED) may lie with any one of them.
+ */
+MUST_CHECK enum status queue_finish(const struct queue *q, const struct holding *jobs,
+                                    const struct finish *in, size_t count, finish_fn *fn,
+                                    void *arg);
 
 /* ---- hand back: unspent, to the head of its list, at once ---- */
 
@@ -215,7 +268,47 @@ typedef void cancel_fn(void *arg, enum status status, const struct cancel_result
 MUST_CHECK enum status queue_cancel(const struct queue *q, const char *feature_id,
                                     const char *chat_id, const char *job, cancel_fn *fn, void *arg);
 
-/* ---- reap: what nobody else does, for one queue ---- */
+/* ---- stop: end a job by its id alone, or drop a dead one ---- */
+
+enum stop_outcome {
+    STOP_NONE,      /* nothing is known of such a job */
+    STOP_ENDED,     /* it was over before; state says how */
+    STOP_CANCELLED, /* this call ended it */
+    STOP_DROPPED,   /* it was dead, and is gone */
+};
+
+struct stop_result {
+    enum stop_outcome outcome;
+    enum job_state state; /* after the step; DROPPED: dead */
+};
+
+typedef void stop_fn(void *arg, enum status status, const struct stop_result *result);
+MUST_CHECK enum status queue_stop(const struct queue *q, const char *job, stop_fn *fn, void *arg);
+
+/* ---- retry: a dead job again, as a new one ---- */
+
+enum retry_outcome {
+    RETRY_STARTED, /* job is the new one's id. Repeated: the same again */
+    RETRY_NONE,    /* nothing is known of such a job */
+    RETRY_ALIVE,   /* it is not dead: it lives, or ended otherwise */
+    RETRY_BUSY,    /* its chat has another job, which job names, or another program's stream */
+    RETRY_FULL,    /* the queue is at its limit */
+};
+
+struct retry_result {
+    enum retry_outcome outcome;
+    const char *job;
+    enum job_state state;             /* STARTED: the new one's; ALIVE: its own */
+    const char *feature_id, *chat_id; /* STARTED */
+};
+
+typedef void retry_fn(void *arg, enum status status, const struct retry_result *result);
+
+/* queue_retry(q, job, id, fn, arg): id is for the new job. */
+MUST_CHECK enum status queue_retry(const struct queue *q, const char *job, const char *id,
+                                   retry_fn *fn, void *arg);
+
+/* ---- reap: what nobody else does, for all queues ---- */
 
 struct reap_result {
     size_t died;     /* leases that were over */
@@ -225,6 +318,13 @@ struct reap_result {
 };
 
 typedef void reap_fn(void *arg, enum status status, const struct reap_result *result);
-MUST_CHECK enum status queue_reap(const struct queue *q, const char *name, reap_fn *fn, void *arg);
+
+/**
+ * queue_reap(q, names, count, fresh_ms, fn, arg)
+ * Reap `default`, every queue that ever got a job, and those named. One that
+ * somebody reaped less than fresh_ms ago is left alone; 0 reaps all.
+ */
+MUST_CHECK enum status queue_reap(const struct queue *q, const char *const *names, size_t count,
+                                  int64_t fresh_ms, reap_fn *fn, void *arg);
 
 #endif

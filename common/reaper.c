@@ -19,7 +19,8 @@
 
 struct reaper {
     const struct queue *queue;
-    const char *name;
+    const char *const *names;
+    size_t count;
     uv_timer_t timer;
     bool asking;
     bool closed;
@@ -36,10 +37,9 @@ static void on_reaped(void *arg, enum status status, const struct reap_result *r
     struct reaper *r = arg;
     r->asking = false;
     if (status == STATUS_OK && result->died + result->expired > 0)
-        log_warn("reaped", LOG_S("queue", r->name), LOG_I("died", result->died),
-                 LOG_I("expired", result->expired));
+        log_warn("reaped", LOG_I("died", result->died), LOG_I("expired", result->expired));
     if (status == STATUS_OK && result->extended)
-        log_warn("leases_extended", LOG_S("queue", r->name));
+        log_warn("leases_extended");
     finish_free(r);
 }
 
@@ -56,16 +56,19 @@ static void on_time(uv_timer_t *timer)
     struct reaper *r = timer->data;
     uv_timer_start(timer, on_time, wait_ms(r), 0);
     if (!r->asking)
-        r->asking = queue_reap(r->queue, r->name, on_reaped, r) == STATUS_OK;
+        r->asking = queue_reap(r->queue, r->names, r->count, (int64_t)wait_ms(r) / 2, on_reaped,
+                               r) == STATUS_OK;
 }
 
-struct reaper *reaper_new(uv_loop_t *loop, const struct queue *queue, const char *name)
+struct reaper *reaper_new(uv_loop_t *loop, const struct queue *queue, const char *const *names,
+                          size_t count)
 {
     struct reaper *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
     r->queue = queue;
-    r->name = name;
+    r->names = names;
+    r->count = count;
     uv_timer_init(loop, &r->timer);
     r->timer.data = r;
     uv_timer_start(&r->timer, on_time, id_random_below((uint32_t)wait_ms(r) + 1), 0);

@@ -25,11 +25,31 @@
 #define MOST_SHARED 64 /* functions in lua/shared.lua */
 
 static const char *const bodies[SCRIPT_COUNT] = {
-    [SCRIPT_APPEND] = lua_append,       [SCRIPT_CANCEL] = lua_cancel,
-    [SCRIPT_CLAIM] = lua_claim,         [SCRIPT_ENQUEUE] = lua_enqueue,
-    [SCRIPT_FINISH] = lua_finish,       [SCRIPT_HAND_BACK] = lua_hand_back,
-    [SCRIPT_HEARTBEAT] = lua_heartbeat, [SCRIPT_LEAVE] = lua_leave,
-    [SCRIPT_LOOK] = lua_look,           [SCRIPT_REAP] = lua_reap,
+    [SCRIPT_APPEND] = lua_append,
+    [SCRIPT_CANCEL] = lua_cancel,
+    [SCRIPT_CLAIM] = lua_claim,
+    [SCRIPT_DUE] = lua_due,
+    [SCRIPT_ENQUEUE] = lua_enqueue,
+    [SCRIPT_FINISH] = lua_finish,
+    [SCRIPT_FIRE] = lua_fire,
+    [SCRIPT_HAND_BACK] = lua_hand_back,
+    [SCRIPT_HEARTBEAT] = lua_heartbeat,
+    [SCRIPT_JOB] = lua_job,
+    [SCRIPT_JOBS] = lua_jobs,
+    [SCRIPT_LEAVE] = lua_leave,
+    [SCRIPT_LOOK] = lua_look,
+    [SCRIPT_PAUSE] = lua_pause,
+    [SCRIPT_PURGE] = lua_purge,
+    [SCRIPT_QUEUES] = lua_queues,
+    [SCRIPT_REAP] = lua_reap,
+    [SCRIPT_RETRY] = lua_retry,
+    [SCRIPT_ROUTE] = lua_route,
+    [SCRIPT_ROUTES] = lua_routes,
+    [SCRIPT_SCHEDULE_DROP] = lua_schedule_drop,
+    [SCRIPT_SCHEDULE_PUT] = lua_schedule_put,
+    [SCRIPT_SCHEDULES] = lua_schedules,
+    [SCRIPT_STOP] = lua_stop,
+    [SCRIPT_WORKERS] = lua_workers,
 };
 
 struct script_set {

@@ -55,6 +55,7 @@ struct settings {
     int64_t idempotency_ttl_ms;
     int64_t dead_retention_ms;
     int64_t dead_max;
+    int64_t dead_max_bytes;
 
     int64_t job_timeout_ms;
     int64_t job_deadline_ms;

@@ -91,6 +91,9 @@ void beat_now(struct beat *b)
         .worker = b->options.worker,
         .jobs = b->jobs,
         .capacity = (size_t)b->options.settings->worker_max_jobs,
+        .queues = b->options.settings->worker_queues,
+        .types = b->options.types,
+        .state = "serving",
         .since_ms = b->since_ms,
     };
     in.count = b->options.gather(b->options.arg, b->jobs, in.capacity + RUN_KEPT_MAX, &in.complete);

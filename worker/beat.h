@@ -23,6 +23,7 @@ struct beat_options {
     const struct queue *queue;
     const struct settings *settings;
     const char *worker;
+    const char *types; /* as in struct claimant */
     void *arg;
     /* Write at most `most` jobs in hand to jobs, their texts borrowed; *complete: no claim is
        under way. Returns how many. */

@@ -101,7 +101,8 @@ static void claim(struct claims *c)
     if (room == 0)
         return;
     c->phase = CLAIMING;
-    if (queue_claim(c->options.queue, c->options.worker, room, on_claimed, c) != STATUS_OK)
+    c->options.who.most = room;
+    if (queue_claim(c->options.queue, &c->options.who, on_claimed, c) != STATUS_OK)
         pause_a_while(c);
 }
 

@@ -32,8 +32,8 @@ struct claims_options {
     uv_loop_t *loop; /* all borrowed until claims_free */
     const struct queue *queue;
     const struct settings *settings;
-    struct redis *wake; /* the connection that blocks */
-    const char *worker;
+    struct redis *wake;  /* the connection that blocks */
+    struct claimant who; /* most is looked up each time */
     void *arg;
     /* How many jobs may be taken now. */
     size_t (*room)(void *arg);

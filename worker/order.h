@@ -26,8 +26,9 @@ struct order {
     struct buf payload; /* empty: none */
 };
 
-/* order_init(o, job): copy job. False: no memory; nothing to clear. */
-MUST_CHECK bool order_init(struct order *o, const struct claimed *job);
+/* order_init(o, job, timeout_ms): copy job; timeout_ms where it asked for none. False: no memory;
+   nothing to clear. */
+MUST_CHECK bool order_init(struct order *o, const struct claimed *job, int64_t timeout_ms);
 
 /* order_clear(o): give the memory back. */
 void order_clear(struct order *o);

@@ -46,6 +46,7 @@ struct pool {
     char name[NAME_MOST + 1];
     char connection_names[3][NAME_MOST + 8];
     struct buf channel;
+    struct buf types; /* which jobs it runs: " a b " */
 
     struct redis *steps, *wake, *listen;
     struct queue queue;
@@ -376,6 +377,13 @@ static void make_name(struct pool *pool)
                  uses[i]);
 }
 
+static void list_types(struct pool *pool)
+{
+    buf_putc(&pool->types, ' ');
+    for (size_t i = 0; i < pool->tasks->count; i++)
+        buf_printf(&pool->types, "%s ", pool->tasks->items[i].type);
+}
+
 static bool connect_all(struct pool *pool)
 {
     struct redis_options options = {.loop = pool->loop, .settings = pool->settings, .arg = pool};
@@ -404,7 +412,10 @@ static bool make_parts(struct pool *pool)
         .queue = &pool->queue,
         .settings = pool->settings,
         .wake = pool->wake,
-        .worker = pool->name,
+        .who = {.worker = pool->name,
+                .queues = &pool->settings->worker_queues,
+                .queue_count = 1,
+                .types = buf_text(&pool->types)},
         .arg = pool,
         .room = room,
         .on_jobs = on_jobs,
@@ -415,6 +426,7 @@ static bool make_parts(struct pool *pool)
         .queue = &pool->queue,
         .settings = pool->settings,
         .worker = pool->name,
+        .types = buf_text(&pool->types),
         .arg = pool,
         .gather = gather,
         .on_lost = on_lost,
@@ -423,7 +435,7 @@ static bool make_parts(struct pool *pool)
     pool->crew = crew_new(&crew);
     pool->claims = claims_new(&claims);
     pool->beat = beat_new(&beat);
-    pool->reaper = reaper_new(pool->loop, &pool->queue, pool->settings->worker_queues);
+    pool->reaper = reaper_new(pool->loop, &pool->queue, &pool->settings->worker_queues, 1);
     pool->runs = calloc((size_t)pool->settings->worker_max_jobs + RUN_KEPT_MAX, sizeof *pool->runs);
     pool->host = (struct run_host){
         .loop = pool->loop,
@@ -449,9 +461,10 @@ struct pool *pool_new(uv_loop_t *loop, const struct settings *settings, const st
     pool->keeper = keeper;
     make_name(pool);
     key_make(&pool->channel, settings->key_prefix, KEY_WORKER, pool->name);
+    list_types(pool);
     uv_timer_init(loop, &pool->timer);
     pool->timer.data = pool;
-    if (buf_ok(&pool->channel) && connect_all(pool) && make_parts(pool))
+    if (buf_ok(&pool->channel) && buf_ok(&pool->types) && connect_all(pool) && make_parts(pool))
         return pool;
     /* What could not be made is NULL, and freeing that is harmless. */
     close_all(pool);
@@ -475,6 +488,7 @@ void pool_free(struct pool *pool)
     if (!pool)
         return;
     buf_clear(&pool->channel);
+    buf_clear(&pool->types);
     free(pool->runs);
     free(pool);
 }

@@ -343,8 +343,10 @@ static enum status send_finish(struct run *run)
         .detail = buf_text(&run->detail),
         .words = buf_ok(&run->words) ? buf_text(&run->words) : NULL,
         .retry = run->retry,
+        .policy = {run->host->settings->job_max_attempts, run->host->settings->retry_backoff_ms,
+                   run->host->settings->retry_backoff_max_ms},
     };
-    return queue_finish(run->host->queue, &run->order.holding, &finish, on_finished, run);
+    return queue_finish(run->host->queue, &run->order.holding, &finish, 1, on_finished, run);
 }
 
 static void on_handed_back(void *arg, enum status status, bool was_ours)
@@ -465,7 +467,7 @@ static void give_to_crew(struct run *run, bool fresh)
 struct run *run_new(const struct run_host *host, const struct claimed *job)
 {
     struct run *run = calloc(1, sizeof *run);
-    if (!run || !order_init(&run->order, job)) {
+    if (!run || !order_init(&run->order, job, host->settings->job_timeout_ms)) {
         free(run);
         return NULL;
     }

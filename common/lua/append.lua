@@ -17,17 +17,18 @@ if redis.pcall('XLEN', stream) ~= last + 1 then
     if foreign then return {'FOREIGN', 0} end
     if found < 0 then
         if first > 1 then return {'GONE', 0} end
-        write_start(stream, ARGV[1], read_job(ARGV[1]), attempt, 'history_lost', worker_of(ARGV[2]))
+        local h = read_job(ARGV[1])
+        write_start(stream, ARGV[1], h.first, h.number, attempt, 'history_lost', worker_of(ARGV[2]))
         found = 0
     end
     last = found
 end
 if first > last + 1 then return {'GONE', last} end
 
-local before = last
+local before, a = last, ARGV[5] .. '-'
 for i = 8 + last - first + 1, #ARGV do
     last = last + 1
-    local added = redis.pcall('XADD', stream, ARGV[5] .. '-' .. last, 'data', ARGV[i])
+    local added = redis.pcall('XADD', stream, a .. last, 'data', ARGV[i])
     -- As long as ours and not ours: who removed it wrote as many. Any other error is Redis's own.
     if added.err then
         return string.find(added.err, 'equal or smaller', 1, true) and {'FOREIGN', 0} or added

@@ -7,7 +7,7 @@ local h = read_job(id)
 if not h.state or h.feature_id ~= ARGV[1] or h.chat_id ~= ARGV[2] then return {'NONE'} end
 if not is_alive(h.state) then return {'ENDED', id, h.state} end
 
-end_job(id, h, now_ms(), 'cancelled', 'cancelled', h.retention_ms or ARGV[4], {'reason', 'requested'})
-redis.call('HSET', key_job(id), 'error', 'requested')
-if h.owner then redis.call('PUBLISH', key_worker(worker_of(h.owner)), id) end
+local counters = {}
+end_cancelled(counters, id, h, now_ms(), ARGV[4], 'requested', {'reason', 'requested'})
+save(counters)
 return {'CANCELLED', id, 'cancelled'}

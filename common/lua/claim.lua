@@ -1,96 +1,170 @@
--- claim: become the owner of up to n waiting jobs of a queue.
+-- claim: become the owner of waiting jobs.
 --
--- ARGV: 1 worker, 2 queue, 3 most, 4 lease_ms, 5 stream ttl
--- Answers {more, {id, owner, type, feature, chat, payload, A, number, timeout_ms, max_attempts,
--- waited_ms}, …}.
+-- ARGV: 1 worker, 2 most (100 at most), 3 lease_ms, 4 stream ttl, 5 types (" a b "), 6… queues
+-- Answers {{more, passed, due_in_ms}, {id, owner, type, feature, chat, payload, A, number, timeout_ms,
+-- max_attempts, waited_ms}, …}; the numbers 0 where the job did not ask.
 --
--- The most urgent priority first, within it a feature's turn, within that first in, first out;
--- every tenth job is taken from the least urgent end, so that nothing starves. Not more than a fair
--- share of what waits: with two idle workers and two jobs each gets one.
-local worker, queue, ttl = ARGV[1], ARGV[2], ARGV[5]
--- Allowed when Redis is full, and so everything behind it is.
-redis.call('PEXPIRE', key_worker(worker), 3 * ARGV[4])
-local counters = read(key_queue(queue), 'paused', 'reaped')
-if counters.paused == '1' then return {0} end
+-- The queues in the order given; within one the most urgent priority first, within it a feature's
+-- turn, within that first in, first out; every tenth job is taken from the least urgent end, so that
+-- nothing starves. Not more than a fair share of what waits: with two idle workers and two jobs each
+-- gets one. A job whose type another worker runs is passed over and keeps its place.
+local worker, lease, ttl, types = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
+local now, counters = now_ms(), {}
+local jobs, elsewhere = {{}}, {}
 
-local now = now_ms()
-promote(queue, now)
+-- Whether a worker that lives takes this type from this queue.
+local function is_run_elsewhere(queue, kind)
+    local known = elsewhere[queue .. ' ' .. kind]
+    if known ~= nil then return known end
+    known = false
+    for _, other in ipairs(redis.call('ZRANGE', key_workers(), 0, -1)) do
+        local w = read(key_worker(other), 'queues', 'types')
+        if w.types and string.find(w.types, ' ' .. kind .. ' ', 1, true)
+            and string.find(',' .. w.queues .. ',', ',' .. queue .. ',', 1, true) then known = true end
+    end
+    elsewhere[queue .. ' ' .. kind] = known
+    return known
+end
 
-local function take_from(priority)
-    local turns = key_turns(queue, priority)
+-- The ids at the head of the line whose turn it is, `want` at most, and that line. More than one only
+-- where no other feature waits, so that each gets its turn.
+local function take(queue, c, want)
+    local up, words = c.taken % 10 == 9, {'LMPOP', 10}
+    for step = 0, 9 do
+        words[step + 3] = key_turns(queue, up and step or 9 - step)
+    end
+    words[13] = 'LEFT'
     while true do
-        local feature = redis.call('LPOP', turns)
-        if not feature then return nil end
-        local line = key_line(queue, priority, feature)
-        local id = redis.call('LPOP', line)
+        local popped = redis.call(unpack(words))
+        if not popped then return nil end
+        local turns, feature = popped[1], popped[2][1]
+        local line = turns .. ':' .. feature
+        local alone = not up and redis.call('EXISTS', turns) == 0
+        local ids = redis.call('LPOP', line, alone and math.min(want, 9 - c.taken % 10) or 1)
         if redis.call('EXISTS', line) == 1 then redis.call('RPUSH', turns, feature) end
-        if id then return id end
+        if ids then
+            c.taken, c.changed = c.taken + #ids, true
+            return ids, turns, feature
+        end
     end
 end
 
-local function take()
-    local up = (redis.call('HGET', key_queue(queue), 'taken') or 0) % 10 == 9
-    for step = 0, 9 do
-        local id = take_from(up and step or 9 - step)
-        if id then
-            redis.call('HINCRBY', key_queue(queue), 'taken', 1)
-            return id
-        end
+-- The attempt's marker, and its A: the next one that fits behind whatever the stream holds.
+local function mark(stream, id, h)
+    local attempt = math.max(now, (h.attempt or h.first) + 1)
+    local function try()
+        write_start(stream, id, h.first, h.number, attempt, h.attempt and 'retry' or '', worker)
     end
-    return nil
+    if not pcall(try) then
+        local info = own_info(stream)
+        attempt = math.max(attempt, (info and halves(info['last-generated-id']) or 0) + 1)
+        try()
+    end
+    return attempt
 end
 
 local function start(id, h)
     local stream = key_stream(h.feature_id, h.chat_id)
-    local info = own_info(stream)
-    local top = info and halves(info['last-generated-id']) or 0
-    local attempt = math.max(now, top + 1, (h.attempt or h.first) + 1)
     h.number = h.attempts + h.deaths + 1
-    local owner = worker .. ':' .. text(attempt)
-    count_out(h)
-    -- The first reap is to see how long nobody was there, should Redis be away before it.
-    if not counters.reaped then redis.call('HSETNX', key_queue(queue), 'reaped', now) end
-    redis.call('ZREM', key_deadlines(queue), id)
-    redis.call('ZADD', key_running(queue), now + ARGV[4], id)
-    redis.call('HSET', key_job(id), 'state', 'running', 'owner', owner, 'attempt', text(attempt),
-        'last', 0, 'number', h.number, 'started', now)
-    redis.call('HSET', key_worker(worker), 'job:' .. id, owner)
-    write_start(stream, id, h, attempt, h.attempt and 'retry' or '', worker)
+    local attempt = text(mark(stream, id, h))
+    local owner = worker .. ':' .. attempt
     redis.call('PEXPIRE', stream, ttl)
-    local payload = redis.call('HGET', key_job(id), 'payload')
-    return {id, owner, h.type, h.feature_id, h.chat_id, payload or '', text(attempt), h.number,
-        h.timeout_ms, h.max_attempts, now - h.ready}
+    redis.call('HSET', key_job(id), 'state', 'running', 'owner', owner, 'attempt', attempt, 'last', 0,
+        'number', h.number, 'started', now)
+    jobs[#jobs + 1] = {id, owner, h.type, h.feature_id, h.chat_id, h.payload or '', attempt, h.number,
+        h.timeout_ms or '0', h.max_attempts or '0', now - h.ready}
 end
 
-local function waiting()
-    return tonumber(redis.call('HGET', key_queue(queue), 'waiting')) or 0
+local function read_whole(id)
+    return read(key_job(id), 'state', 'queue', 'priority', 'feature_id', 'chat_id', 'size', 'owner',
+        'first', 'attempt', 'attempts', 'deaths', 'max_attempts', 'deadline', 'retention_ms', 'last',
+        'type', 'timeout_ms', 'ready', 'payload', 'number')
 end
 
-local share = math.ceil(waiting() / math.max(1, redis.call('ZCARD', key_workers())))
-local most, jobs, passed = math.max(1, math.min(tonumber(ARGV[3]), share)), {0}, 0
-while #jobs <= most and passed < 100 do
-    local id = take()
-    if not id then
-        -- Nobody stands in line: so say the counters, whatever was deleted by hand.
-        if waiting() ~= 0 then
-            redis.call('HSET', key_queue(queue), 'waiting', 0, 'bytes', 0,
-                'out', redis.call('HGET', key_queue(queue), 'in') or 0)
+-- What could not be taken goes back to where it stood.
+local function put_back(aside)
+    for i = #aside, 1, -1 do
+        local id, turns, feature = unpack(aside[i])
+        if redis.call('LPUSH', turns .. ':' .. feature, id) == 1 then
+            redis.call('LPUSH', turns, feature)
         end
-        break
-    end
-    local h = read_job(id)
-    -- What ended while it stood in line is passed over.
-    if h.state == 'waiting' and tonumber(h.deadline) <= now then
-        h.popped = true
-        end_expired(id, h, now, ttl)
-        passed = passed + 1
-    elseif h.state == 'waiting' then
-        jobs[#jobs + 1] = start(id, h)
     end
 end
-redis.call('PEXPIRE', key_worker(worker), 3 * ARGV[4])
-if waiting() > 0 then
-    jobs[1] = 1
-    wake(queue)
+
+-- From one queue, until `most` are in hand. Answers how many were passed over. What ended while it
+-- stood in line is left out of it.
+local function claim_from(queue, c, most)
+    local aside, started, leases, expired = {}, {}, {}, 0
+    local ids, turns, feature
+    while #jobs <= most and expired < 100 and #aside < 100 do
+        ids, turns, feature = take(queue, c, most + 1 - #jobs)
+        if not ids then break end
+        for _, id in ipairs(ids) do
+            local h = read_whole(id)
+            if h.state ~= 'waiting' then
+                -- Its hash is gone, or not what it was: nobody's any more.
+            elseif tonumber(h.deadline) <= c.now then
+                h.popped = true
+                end_expired(counters, id, h, now, ttl)
+                expired = expired + 1
+            elseif not string.find(types, ' ' .. h.type .. ' ', 1, true)
+                and is_run_elsewhere(queue, h.type) then
+                aside[#aside + 1] = {id, turns, feature}
+            else
+                count_out(c, h.size)
+                start(id, h)
+                started[#started + 1] = id
+                leases[#leases + 1] = now + lease
+                leases[#leases + 1] = id
+            end
+        end
+    end
+    put_back(aside)
+    if #started > 0 then
+        redis.call('ZREM', key_deadlines(queue), unpack(started))
+        redis.call('ZADD', key_running(queue), unpack(leases))
+    end
+    -- Nobody stands in line: so say the counters, whatever was deleted by hand.
+    if not ids and #aside == 0 and c.waiting ~= 0 then
+        c.waiting, c.out, c.changed = 0, c['in'], true
+    end
+    return #aside
 end
+
+-- A first write that Redis allows when it is full, and so everything behind it is.
+redis.call('PEXPIRE', key_worker(worker), 3 * lease)
+local waiting, open = 0, {}
+for i = 6, #ARGV do
+    local c = count(counters, ARGV[i], now)
+    if not c.paused then
+        promote(counters, ARGV[i], now)
+        waiting = waiting + c.waiting
+        open[#open + 1] = ARGV[i]
+    end
+end
+local share = math.ceil(waiting / math.max(1, redis.call('ZCARD', key_workers())))
+local most = math.max(1, math.min(tonumber(ARGV[2]), 100, share))
+local more, passed, due_in = 0, 0, -1
+for _, queue in ipairs(open) do
+    local c = counters[queue]
+    -- The first reap is to see how long nobody was there, should Redis be away before it.
+    if not c.reaped and c.waiting > 0 then redis.call('HSETNX', key_queue(queue), 'reaped', now) end
+    local aside = claim_from(queue, c, most)
+    passed = passed + aside
+    if c.waiting > aside then more = 1 end
+    if c.waiting > 0 then c.wake = true end
+    local next = redis.call('ZRANGE', key_delayed(queue), 0, 0, 'WITHSCORES')[2]
+    if next and (due_in < 0 or next - now < due_in) then due_in = math.max(0, next - now) end
+end
+local held = {}
+for i = 2, #jobs do
+    held[#held + 1] = 'job:' .. jobs[i][1]
+    held[#held + 1] = jobs[i][2]
+end
+if #held > 0 then
+    redis.call('HSET', key_worker(worker), unpack(held))
+    redis.call('PEXPIRE', key_worker(worker), 3 * lease)
+end
+save(counters)
+jobs[1] = {more, passed, due_in}
 return jobs

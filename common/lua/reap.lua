@@ -1,46 +1,68 @@
--- reap: what nobody else does, for one queue; by every worker and gateway, each second.
+-- reap: what nobody else does, for every queue; by every worker and gateway, each second.
 --
--- ARGV: 1 queue, 2 lease_ms, 3 stream ttl, 4 most deaths, 5 dead retention, 6 most dead
--- Answers {died, expired, promoted, extended (1|0)}. At most 100 of each a call.
-local queue, lease, ttl = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local running, deadlines, counters = key_running(queue), key_deadlines(queue), key_queue(queue)
+-- ARGV: 1 lease_ms, 2 stream ttl, 3 most deaths, 4 dead retention, 5 most dead, 6 most bytes of the
+--       dead, 7 a queue that was reaped less than so many ms ago is left alone (0: none is),
+--       8… queues to look at besides those that are known
+-- Answers {died, expired, promoted, extended (1|0)}. At most 100 of each and of each queue a call.
+local lease, ttl, fresh = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[7])
+local keep = {tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])}
+local now, counters, done = now_ms(), {}, {0, 0, 0, 0}
 -- Allowed when Redis is full, and so everything behind it is.
-redis.call('ZREMRANGEBYSCORE', key_workers(), '-inf', now_ms() - 3 * lease)
-
-local now = now_ms()
-local before = tonumber(redis.call('HGET', counters, 'reaped'))
-redis.call('HSET', counters, 'reaped', now)
+redis.call('ZREMRANGEBYSCORE', key_workers(), '-inf', now - 3 * lease)
 
 -- Nobody reaped for long: Redis or everybody was away, and the leases are no measure.
-local extended = 0
-if before and now - before > lease / 2 then
-    extended = 1
-    local held = redis.call('ZRANGE', running, 0, -1, 'WITHSCORES')
-    for i = 1, #held, 2 do
-        redis.call('ZADD', running, math.max(held[i + 1], now) + lease, held[i])
+local function extend(running, before)
+    if before and now - before > lease / 2 then
+        done[4] = 1
+        local held = redis.call('ZRANGE', running, 0, -1, 'WITHSCORES')
+        for i = 1, #held, 2 do
+            redis.call('ZADD', running, math.max(held[i + 1], now) + lease, held[i])
+        end
     end
-end
--- Redis's clock went back: no lease lies further ahead than two.
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', running, '(' .. text(now + 2 * lease), '+inf')) do
-    redis.call('ZADD', running, now + lease, id)
+    -- Redis's clock went back: no lease lies further ahead than two.
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', running, '(' .. text(now + 2 * lease), '+inf')) do
+        redis.call('ZADD', running, now + lease, id)
+    end
 end
 
-local died, expired = 0, 0
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', running, '-inf', now, 'LIMIT', 0, 100)) do
-    local h = read_job(id)
-    redis.call('ZREM', running, id)
-    if h.state == 'running' then
-        die(id, h, now, ttl, 'worker_lost', 'the worker was not heard of for ' .. lease .. ' ms',
-            tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]))
-        died = died + 1
+local function take_from_the_lost(running)
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', running, '-inf', now, 'LIMIT', 0, 100)) do
+        local h = read_job(id)
+        redis.call('ZREM', running, id)
+        if h.state == 'running' then
+            die(counters, id, h, now, ttl, 'worker_lost', 'the worker was not heard of for ' .. lease
+                .. ' ms', tonumber(ARGV[3]), keep)
+            done[1] = done[1] + 1
+        end
     end
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', deadlines, '-inf', now, 'LIMIT', 0, 100)) do
-    local h = read_job(id)
-    redis.call('ZREM', deadlines, id)
-    if h.state == 'waiting' then
-        end_expired(id, h, now, ttl)
-        expired = expired + 1
+
+local function end_late(deadlines, c)
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', deadlines, '-inf', c.now, 'LIMIT', 0, 100)) do
+        local h = read_job(id)
+        redis.call('ZREM', deadlines, id)
+        if h.state == 'waiting' then
+            end_expired(counters, id, h, now, ttl)
+            done[2] = done[2] + 1
+        end
     end
 end
-return {died, expired, promote(queue, now), extended}
+
+local function reap(queue)
+    local c = count(counters, queue, now)
+    local before = tonumber(c.reaped or nil)
+    if before and now >= before and now - before < fresh then return end
+    redis.call('HSET', key_queue(queue), 'reaped', now)
+    extend(key_running(queue), before)
+    take_from_the_lost(key_running(queue))
+    end_late(key_deadlines(queue), c)
+    bound_dead(c, queue, now, keep)
+    done[3] = done[3] + promote(counters, queue, now)
+end
+
+local queues = {default = true}
+for _, queue in ipairs(redis.call('SMEMBERS', key_queues())) do queues[queue] = true end
+for i = 8, #ARGV do queues[ARGV[i]] = true end
+for queue in pairs(queues) do reap(queue) end
+save(counters)
+return done

@@ -58,7 +58,7 @@ static void a_first_question_starts_a_job(void **state)
     assert_int_equal(cli_number(rig, "ZSCORE queue:default:deadlines %s", in.id), deadline);
     assert_cli(rig, in.id, "LRANGE queue:default:5:f 0 -1");
     assert_cli(rig, "f", "LRANGE queue:default:5 0 -1");
-    assert_cli(rig, "1 7 1 (nil)", "HMGET queue:default waiting bytes in out");
+    assert_cli(rig, "1 7 1 0", "HMGET queue:default waiting bytes in out");
     assert_cli(rig, "1", "LRANGE queue:default:wake 0 -1");
     assert_repeatable(rig, &in, &out);
 }

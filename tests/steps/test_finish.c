@@ -177,7 +177,7 @@ static void the_last_try_that_fails_is_dead(void **state)
     assert_cli(rig, "dead exit exit status 1 2", "HMGET job:%s state error error_detail attempts",
                c.id);
     assert_ended_keys_expire(rig, "c", NULL);
-    assert_about(rig_ttl(rig, "job:%s", c.id), 604800000, 5000);
+    assert_about(rig_ttl(rig, "job:%s", c.id), 604800000 + 3600000, 5000);
     assert_about(cli_number(rig, "ZSCORE queue:default:dead %s", c.id), rig_now(rig), 5000);
     assert_out_of_every_list(rig);
     assert_fenced_now(rig, &c);

@@ -57,7 +57,8 @@ static const char check_script[] =
     "job\", h.owner or \"\")\n"
     "  end\n"
     "  claim(current or not alive, id, s, \"is alive and not its chats\")\n"
-    "  if s == \"waiting\" then waiting, bytes = waiting + 1, bytes + h.size end\n"
+    "  if s == \"waiting\" then waiting = waiting + 1 end\n"
+    "  if s == \"waiting\" or s == \"delayed\" then bytes = bytes + h.size end\n"
     "  if current then\n"
     "    claim((stream_ttl == -1) == (s == \"waiting\" or s == \"delayed\"), id, s, \"stream "
     "ttl\", stream_ttl)\n"
@@ -201,8 +202,12 @@ static void end_attempt(struct play *p)
     struct held *held = some_claim(p);
     if (!held)
         return;
-    struct finish in = {
-        (enum finish_how)draw(p, 3), held->written, "reason", "detail", "words", draw(p, 4)};
+    struct finish in = {.how = (enum finish_how)draw(p, 3),
+                        .last = held->written,
+                        .reason = "reason",
+                        .detail = "detail",
+                        .words = "words",
+                        .retry = draw(p, 4)};
     snprintf(p->what, sizeof p->what, "finish %d by %s of %s", in.how, held->claim.owner,
              held->claim.id);
     struct finished out = rig_finish(p->rig, &held->claim, &in);

@@ -61,7 +61,7 @@ static void the_last_death_ends_the_job(void **state)
                "XREVRANGE stream:f:a + - COUNT 1");
     assert_cli(rig, "dead worker_lost", "HMGET job:%s state error", c.id);
     assert_cli(rig, c.id, "ZRANGE queue:default:dead 0 -1");
-    assert_about(rig_ttl(rig, "job:%s", c.id), 604800000, 5000);
+    assert_about(rig_ttl(rig, "job:%s", c.id), 604800000 + 3600000, 5000);
     assert_about(rig_ttl(rig, "stream:f:a"), 60000, 5000);
 }
 

@@ -64,10 +64,8 @@ static void a_full_redis_takes_no_message_and_no_harm_is_done(void **state)
 static void a_full_redis_finishes_beats_cancels_and_reaps_what_it_has(void **state)
 {
     struct rig *rig = *state;
-    rig->settings.job_max_attempts = 1;
     struct claim done = rig_run(rig, "a"), dead = rig_run(rig, "b"), died = rig_run(rig, "c"),
                  back = rig_run(rig, "d"), lost = rig_run(rig, "e"), stop = rig_run(rig, "g");
-    rig->settings.job_max_attempts = 3;
     struct claim fails = rig_run(rig, "h"), unnamed = rig_run(rig, "i");
     struct enqueued late = rig_put(rig, "j"), waits = rig_put(rig, "k");
     rig_append(rig, &done, 1, 2);
@@ -75,7 +73,9 @@ static void a_full_redis_finishes_beats_cancels_and_reaps_what_it_has(void **sta
     cli(rig, "ZADD queue:default:deadlines 1 %s", late.job);
     fill_up(rig);
     assert_int_equal(rig_done(rig, &done, 2).result.state, JOB_DONE);
+    rig->settings.job_max_attempts = 1;
     assert_int_equal(rig_failed(rig, &dead).result.state, JOB_DEAD);
+    rig->settings.job_max_attempts = 3;
     assert_int_equal(rig_died(rig, &died).result.state, JOB_WAITING);
     assert_int_equal(rig_failed(rig, &fails).result.state, JOB_DELAYED);
     assert_true(rig_hand_back(rig, &back).was_ours);

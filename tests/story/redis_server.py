@@ -193,7 +193,8 @@ def check_redis(redis, prefix=""):
             queues.add(part[1])
             if len(part) == 4:
                 lines[key] = redis("LRANGE", keys[key], 0, -1)
-        elif part[0] not in ("stream", "chat", "job", "idem", "workers", "worker", "routes"):
+        elif part[0] not in ("stream", "chat", "job", "idem", "workers", "worker", "routes", "queues",
+                             "schedules", "schedule"):
             wrong.append(f"a key of no known kind: {key}")
         if part[0] in ("idem", "worker"):
             expires(key, True, "always")
@@ -232,7 +233,7 @@ def check_redis(redis, prefix=""):
     for queue in queues:
         counters = redis.hash(keys[f"queue:{queue}"]) if f"queue:{queue}" in keys else {}
         waiting = [i for name, ids in lines.items() if name.split(":")[1] == queue for i in ids]
-        size = sum(int(jobs.get(i, {}).get("size", 0)) for i in waiting)
+        size = sum(int(jobs.get(i, {}).get("size", 0)) for i in waiting + members(queue, "delayed"))
         if int(counters.get("waiting", 0)) != len(waiting):
             wrong.append(f"queue {queue} counts {counters.get('waiting')} waiting, {len(waiting)} are")
         if int(counters.get("bytes", 0)) != size:

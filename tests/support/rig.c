@@ -274,7 +274,9 @@ struct claims rig_claim(struct rig *rig, const char *worker, size_t most)
 {
     struct claims out = {0};
     struct answer answer = {&out, false};
-    enum status sent = queue_claim(&rig->queue, worker, most, on_claim, &answer);
+    const struct claimant who = {worker, &rig->settings.worker_queues, 1, " generate_messages ",
+                                 most};
+    enum status sent = queue_claim(&rig->queue, &who, on_claim, &answer);
     if (finish_step(rig, sent, &answer) != STATUS_OK)
         out.status = sent;
     assert_in_range(out.count, 0, CLAIMS_MOST);
@@ -351,6 +353,9 @@ struct beaten rig_beat(struct rig *rig, const char *worker, const struct claim *
                            .jobs = holdings,
                            .count = count,
                            .capacity = 10,
+                           .queues = "default",
+                           .types = " generate_messages ",
+                           .state = "serving",
                            .since_ms = 1234,
                            .complete = complete};
     enum status sent = queue_heartbeat(&rig->queue, &in, on_beat, &answer);
@@ -366,12 +371,22 @@ static void on_finish(void *arg, enum status status, const struct finish_result 
     *(struct finished *)answer->out = (struct finished){status, *result};
 }
 
+struct finish_policy rig_policy(const struct rig *rig)
+{
+    const struct settings *s = &rig->settings;
+    return (struct finish_policy){s->job_max_attempts, s->retry_backoff_ms,
+                                  s->retry_backoff_max_ms};
+}
+
 struct finished rig_finish(struct rig *rig, const struct claim *c, const struct finish *in)
 {
     struct finished out = {0};
     struct answer answer = {&out, false};
     struct holding holding = hold(c);
-    enum status sent = queue_finish(&rig->queue, &holding, in, on_finish, &answer);
+    struct finish with_policy = *in;
+    if (in->policy.max_attempts == 0)
+        with_policy.policy = rig_policy(rig);
+    enum status sent = queue_finish(&rig->queue, &holding, &with_policy, 1, on_finish, &answer);
     if (finish_step(rig, sent, &answer) != STATUS_OK)
         out.status = sent;
     return out;
@@ -447,7 +462,7 @@ struct reaped rig_reap(struct rig *rig)
 {
     struct reaped out = {0};
     struct answer answer = {&out, false};
-    enum status sent = queue_reap(&rig->queue, "default", on_reap, &answer);
+    enum status sent = queue_reap(&rig->queue, NULL, 0, 0, on_reap, &answer);
     if (finish_step(rig, sent, &answer) != STATUS_OK)
         out.status = sent;
     return out;

@@ -135,6 +135,8 @@ struct finished {
     enum status status;
     struct finish_result result;
 };
+/* rig_policy(rig): what the settings say of failed attempts; used where a finish says nothing. */
+struct finish_policy rig_policy(const struct rig *rig);
 struct finished rig_finish(struct rig *rig, const struct claim *c, const struct finish *in);
 
 /* FINISH_DONE with `last`; FINISH_FAILED with reason exit; FINISH_DIED with reason signal. */

@@ -249,7 +249,7 @@ static bool take_order(void)
     struct order order;
     struct buf line = {0};
     memset(payload, '1', sizeof payload);
-    if (!order_init(&order, &job))
+    if (!order_init(&order, &job, 60000))
         return false;
     order_write(&order, &line);
     bool good = buf_ok(&line);
