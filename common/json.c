@@ -16,6 +16,9 @@
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
+/* The letters behind a backslash, and what they stand for. A slash needs none, but may have one. */
+static const char escape_letters[] = "\"\\bfnrt/", escaped[] = "\"\\\b\f\n\r\t/";
+
 enum expect {
     EXPECT_VALUE,
     EXPECT_FIRST_VALUE, /* behind "[": or the end of the array */
@@ -126,7 +129,7 @@ static bool scan_escape(struct scan *s)
         return refuse(s, s->end, "a string is not closed");
     if (s->at[1] == 'u')
         return scan_unit(s);
-    if (!memchr("\"\\/bfnrt", s->at[1], 8))
+    if (!memchr(escape_letters, s->at[1], sizeof escape_letters - 1))
         return refuse(s, s->at, "an unknown escape");
     s->at += 2;
     return true;
@@ -368,12 +371,11 @@ void json_flatten(char *data, size_t length)
 
 static void quote_byte(struct buf *out, unsigned char c)
 {
-    static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
-    const char *at = c ? strchr(named, c) : NULL;
+    const char *at = c ? strchr(escaped, c) : NULL;
     if (!c)
         buf_puts(out, REPLACEMENT);
     else if (at)
-        buf_printf(out, "\\%c", letters[at - named]);
+        buf_printf(out, "\\%c", escape_letters[at - escaped]);
     else
         buf_printf(out, "\\u%04x", c);
 }
@@ -425,6 +427,164 @@ void json_utf8_clean(struct buf *out, const char *data, size_t length)
         at += bytes ? bytes : 1;
     }
 }
+
+/* ---- the members of an object ---- */
+
+/* Writes a character above NUL as UTF-8. Returns its bytes. */
+static size_t put_character(uint32_t c, char out[4])
+{
+    size_t length = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    for (size_t i = length - 1; i > 0; i--) {
+        out[i] = (char)(0x80 | (c & 0x3f));
+        c >>= 6;
+    }
+    out[0] = (char)(leads[length] | c);
+    return length;
+}
+
+/* The same for what a good string's \uXXXX stands for, or a pair of them. */
+static size_t undo_unit(const unsigned char **at, const unsigned char *end, char out[4])
+{
+    uint32_t c = (uint32_t)read_unit(*at, end);
+    *at += 6;
+    if (c >= 0xd800 && c <= 0xdbff) {
+        uint32_t second = (uint32_t)read_unit(*at, end);
+        c = 0x10000 + ((c & 0x3ff) << 10) + (second & 0x3ff);
+        *at += 6;
+    }
+    return put_character(c, out);
+}
+
+/* One character of a good string, which is moved past. Returns its bytes. */
+static size_t read_character(const unsigned char **at, const unsigned char *end, char out[4])
+{
+    size_t length = 1;
+    if (**at != '\\') {
+        length = utf8_length(*at, (size_t)(end - *at));
+        memcpy(out, *at, length);
+        *at += length;
+    } else if ((*at)[1] == 'u') {
+        length = undo_unit(at, end, out);
+    } else {
+        out[0] = escaped[strchr(escape_letters, (*at)[1]) - escape_letters];
+        *at += 2;
+    }
+    return length;
+}
+
+/* From behind a good key's opening quote; the closing one ends it. */
+static void read_name(const unsigned char *at, const unsigned char *end, struct json_member *member)
+{
+    size_t used = 0;
+    while (*at != '"') {
+        char character[4];
+        size_t length = read_character(&at, end, character);
+        if (used + length >= JSON_NAME_SIZE) {
+            member->name_too_long = true;
+            break;
+        }
+        memcpy(member->name + used, character, length);
+        used += length;
+    }
+    member->name[used] = '\0';
+}
+
+static enum json_type type_of(unsigned char first)
+{
+    switch (first) {
+    case '"':
+        return JSON_STRING;
+    case '{':
+        return JSON_OBJECT;
+    case '[':
+        return JSON_ARRAY;
+    case 't':
+    case 'f':
+        return JSON_BOOL;
+    case 'n':
+        return JSON_NULL;
+    default:
+        return JSON_NUMBER;
+    }
+}
+
+/* From behind a member, or the opening brace, to the next key. False: there is none. */
+static bool to_next_key(struct scan *s)
+{
+    skip_space(s);
+    if (at_byte(s, ",") && !scan_more(s))
+        return false;
+    skip_space(s);
+    return at_byte(s, "\"");
+}
+
+/* From a key's opening quote to behind its value. */
+static bool scan_member(struct scan *s, struct json_member *member)
+{
+    read_name(s->at + 1, s->end, member);
+    if (!scan_key(s))
+        return false;
+    skip_space(s);
+    const unsigned char *value = s->at;
+    do {
+        skip_space(s);
+        if (!scan_step(s))
+            return false;
+    } while (s->depth > 1 || s->expect != EXPECT_MORE);
+    member->type = type_of(*value);
+    member->value = (const char *)value;
+    member->length = (size_t)(s->at - value);
+    return true;
+}
+
+bool json_members(const char *data, size_t length,
+                  bool (*each)(void *arg, const struct json_member *member), void *arg)
+{
+    const unsigned char *start = bytes_of(data);
+    struct scan s = {.at = start, .end = start + length};
+    skip_space(&s);
+    bool more = open_level(&s, true);
+    while (more && to_next_key(&s)) {
+        struct json_member member = {0};
+        more = scan_member(&s, &member) && each(arg, &member);
+    }
+    return more;
+}
+
+void json_read_string(const char *value, size_t length, struct buf *out)
+{
+    const unsigned char *at = bytes_of(value) + 1, *end = at + length - 2;
+    while (at < end) {
+        const unsigned char *start = at;
+        char character[4];
+        while (at < end && *at != '\\')
+            at++;
+        buf_add(out, start, (size_t)(at - start));
+        if (at < end)
+            buf_add(out, character, read_character(&at, end, character));
+    }
+}
+
+bool json_read_integer(const char *value, size_t length, int64_t *out)
+{
+    bool is_negative = length > 0 && value[0] == '-';
+    int64_t read = 0;
+    if (length == is_negative)
+        return false;
+    /* Below zero, where there is room for one more. */
+    for (size_t i = is_negative; i < length; i++) {
+        if (value[i] < '0' || value[i] > '9' || __builtin_mul_overflow(read, 10, &read) ||
+            __builtin_sub_overflow(read, value[i] - '0', &read))
+            return false;
+    }
+    if (!is_negative && read == INT64_MIN)
+        return false;
+    *out = is_negative ? read : -read;
+    return true;
+}
+
+/* ---- a task's lines that are for us ---- */
 
 static void copy_reason(struct json_control *control, const char *text)
 {

@@ -64,6 +64,53 @@ bool json_is_utf8(const char *data, size_t length);
  */
 void json_utf8_clean(struct buf *out, const char *data, size_t length);
 
+/* ---- the members of an object ---- */
+
+enum json_type {
+    JSON_STRING,
+    JSON_NUMBER,
+    JSON_BOOL, /* the value's first byte says which: t or f */
+    JSON_NULL,
+    JSON_OBJECT,
+    JSON_ARRAY,
+};
+
+#define JSON_NAME_SIZE 65 /* 64 bytes and a NUL */
+
+/* One member, for the length of a call. */
+struct json_member {
+    char name[JSON_NAME_SIZE]; /* escapes undone, terminated; cut between characters */
+    bool name_too_long;        /* it was cut: name is for people alone */
+    enum json_type type;
+    const char *value; /* its bytes as they stand in the object, no white space around */
+    size_t length;
+};
+
+/**
+ * json_members(data, length, each, arg)
+ * Call each for the object's own members, in their order; equal names come as
+ * often as they stand there. Stops when each returns false.
+ *
+ * Borrows data, to which the values point. Only after json_check called it good
+ * and an object. One pass, no recursion, no memory. Returns whether all came.
+ */
+bool json_members(const char *data, size_t length,
+                  bool (*each)(void *arg, const struct json_member *member), void *arg);
+
+/**
+ * json_read_string(value, length, out)
+ * Append what a string literal stands for, escapes undone: valid UTF-8 without
+ * NUL. Borrows value, a JSON_STRING's. Check buf_ok(out).
+ */
+void json_read_string(const char *value, size_t length, struct buf *out);
+
+/**
+ * json_read_integer(value, length, out)
+ * Read a member's value of any type. False, and *out is as it was: not a number,
+ * one with a fraction or an exponent, or one that an int64_t cannot hold.
+ */
+MUST_CHECK bool json_read_integer(const char *value, size_t length, int64_t *out);
+
 /* ---- a task's lines that are for us ---- */
 
 enum json_control_kind {

@@ -50,6 +50,56 @@ static void flatten(const char *data, size_t size, const struct json_info *info)
     free(copy);
 }
 
+/* A string that was read is quoted, and read again, as the same. */
+static void read_string(const struct json_member *member)
+{
+    struct buf text = {0}, literal = {0}, again = {0};
+    json_read_string(member->value, member->length, &text);
+    REQUIRE(buf_ok(&text) && text.length <= member->length - 2);
+    REQUIRE(json_is_utf8(buf_text(&text), text.length));
+    REQUIRE(strlen(buf_text(&text)) == text.length);
+    json_quote(&literal, buf_text(&text), text.length);
+    REQUIRE(buf_ok(&literal) && check(&literal));
+    json_read_string(literal.data, literal.length, &again);
+    REQUIRE(buf_ok(&again) && strcmp(buf_text(&again), buf_text(&text)) == 0);
+    buf_clear(&text);
+    buf_clear(&literal);
+    buf_clear(&again);
+}
+
+struct walk {
+    const char *at, *end;
+    bool found_control;
+};
+
+/* The values stand behind each other, and each is good by itself. */
+static bool read_member(void *arg, const struct json_member *member)
+{
+    struct walk *walk = arg;
+    struct json_info info;
+    int64_t number;
+    REQUIRE(member->value > walk->at && member->value + member->length < walk->end);
+    walk->at = member->value + member->length;
+    walk->found_control |= strcmp(member->name, "leat") == 0;
+    REQUIRE(json_check(member->value, member->length, &info));
+    REQUIRE(info.is_object == (member->type == JSON_OBJECT));
+    REQUIRE(!strchr(" \t\r\n", member->value[0]) && !strchr(" \t\r\n", walk->at[-1]));
+    REQUIRE(strlen(member->name) < JSON_NAME_SIZE);
+    REQUIRE(json_is_utf8(member->name, strlen(member->name)));
+    if (member->type == JSON_STRING)
+        read_string(member);
+    if (json_read_integer(member->value, member->length, &number))
+        REQUIRE(member->type == JSON_NUMBER);
+    return true;
+}
+
+static void walk_members(const char *data, size_t size, const struct json_info *info)
+{
+    struct walk walk = {.at = data, .end = data + size};
+    REQUIRE(json_members(data, size, read_member, &walk));
+    REQUIRE(walk.found_control == info->is_control);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const char *data = (const char *)bytes;
@@ -59,6 +109,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         REQUIRE(size > 0 && !info.reason && json_is_utf8(data, size));
         REQUIRE(!info.is_control || info.is_object);
         flatten(data, size, &info);
+        if (info.is_object)
+            walk_members(data, size, &info);
     } else {
         REQUIRE(info.reason && info.offset <= size);
     }

@@ -443,6 +443,271 @@ static void a_long_reason_is_cut_between_characters(void **state)
     }
 }
 
+/* ---- the members of an object ---- */
+
+static bool note_member(void *arg, const struct json_member *member)
+{
+    struct buf *notes = arg;
+    buf_printf(notes, "%s%s|%c|%.*s\n", member->name, member->name_too_long ? "…" : "",
+               "snb0oa"[member->type], (int)member -> length, member -> value);
+    assert_true(member->length > 0);
+    return true;
+}
+
+/* Each member as a line: name, type, value. */
+static void assert_members(const char *text, const char *expected)
+{
+    struct buf notes = {0};
+    size_t length = strlen(text);
+    assert_true(info_of(text).is_object);
+    char *copy = malloc(length);
+    assert_non_null(copy);
+    memcpy(copy, text, length);
+    assert_true(json_members(copy, length, note_member, &notes));
+    assert_memory_equal(copy, text, length);
+    assert_string_equal(buf_text(&notes), expected);
+    free(copy);
+    buf_clear(&notes);
+}
+
+static void each_member_is_told_with_its_type_and_its_bytes(void **state)
+{
+    (void)state;
+    assert_members(
+        "{\"a\":\"x\",\"b\":-1.50e+2,\"c\":true,\"d\":false,\"e\":null,\"f\":{},\"g\":[]}",
+        "a|s|\"x\"\nb|n|-1.50e+2\nc|b|true\nd|b|false\ne|0|null\nf|o|{}\ng|a|[]\n");
+    assert_members("{\"a\":0}", "a|n|0\n");
+    assert_members("{\"a\":\"\"}", "a|s|\"\"\n");
+}
+
+static void an_empty_object_has_no_members(void **state)
+{
+    (void)state;
+    assert_members("{}", "");
+    assert_members(" \r\n{ \t\n } ", "");
+}
+
+static void white_space_around_a_value_is_no_part_of_it(void **state)
+{
+    (void)state;
+    assert_members(" {\n\"a\" \t:\r\n 12 \n,\"b\": \"x \" ,\n\"c\" : [ 1 , 2 ]\n, \"d\":null }\n",
+                   "a|n|12\nb|s|\"x \"\nc|a|[ 1 , 2 ]\nd|0|null\n");
+}
+
+static void what_stands_inside_a_value_is_not_told(void **state)
+{
+    (void)state;
+    assert_members("{\"a\":{\"b\":{\"c\":1},\"d\":[{\"e\":2},[]]},\"f\":[[{}],{\"g\":\"}\"}]}",
+                   "a|o|{\"b\":{\"c\":1},\"d\":[{\"e\":2},[]]}\nf|a|[[{}],{\"g\":\"}\"}]\n");
+    assert_members("{\"a\":\"\\\"b\\\":1,\",\"c\":\"}\"}", "a|s|\"\\\"b\\\":1,\"\nc|s|\"}\"\n");
+}
+
+static void a_value_may_be_as_deep_as_any(void **state)
+{
+    (void)state;
+    struct buf text = {0}, expected = {0};
+    buf_puts(&text, "{\"a\":");
+    for (int i = 0; i < 31; i++)
+        buf_putc(&text, '[');
+    for (int i = 0; i < 31; i++)
+        buf_putc(&text, ']');
+    buf_printf(&expected, "a|a|%s\nb|n|1\n", buf_text(&text) + 5);
+    buf_puts(&text, ",\"b\":1}");
+    assert_members(buf_text(&text), buf_text(&expected));
+    buf_clear(&text);
+    buf_clear(&expected);
+}
+
+static void equal_names_are_all_told(void **state)
+{
+    (void)state;
+    assert_members("{\"a\":1,\"b\":2,\"a\":3,\"\\u0061\":4}", "a|n|1\nb|n|2\na|n|3\na|n|4\n");
+    assert_members("{\"\":1,\"\":2}", "|n|1\n|n|2\n");
+}
+
+static void escapes_in_a_name_are_undone(void **state)
+{
+    (void)state;
+    assert_members("{\"\\u0074ype\":1}", "type|n|1\n");
+    assert_members("{\"a\\\"b\\\\c\\/d\":1}", "a\"b\\c/d|n|1\n");
+    assert_members("{\"\\b\\f\\n\\r\\t\":1}", "\b\f\n\r\t|n|1\n");
+    assert_members("{\"\\u00e9\\u20AC\\ud83d\\ude00\":1}",
+                   "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80|n|1\n");
+    assert_members("{\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\":1}",
+                   "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80|n|1\n");
+    assert_members("{\"\\\\u0061\":1}", "\\u0061|n|1\n");
+    assert_members("{\"\\\"\":\"\\\"\"}", "\"|s|\"\\\"\"\n");
+}
+
+static bool keep_member(void *arg, const struct json_member *member)
+{
+    *(struct json_member *)arg = *member;
+    return false;
+}
+
+/* `count` letters, then a character. */
+static struct json_member named(size_t count, const char *character)
+{
+    struct json_member member;
+    struct buf text = {0};
+    buf_puts(&text, "{\"");
+    for (size_t i = 0; i < count; i++)
+        buf_putc(&text, 'n');
+    buf_printf(&text, "%s\":1}", character);
+    assert_true(info_of(buf_text(&text)).is_object);
+    assert_false(json_members(text.data, text.length, keep_member, &member));
+    assert_int_equal(member.length, 1);
+    buf_clear(&text);
+    return member;
+}
+
+static void a_name_of_more_than_64_bytes_is_marked_and_cut_between_characters(void **state)
+{
+    (void)state;
+    for (size_t length = 55; length < 75; length++) {
+        struct json_member letters = named(length, "");
+        assert_int_equal(letters.name_too_long, length > 64);
+        assert_int_equal(strlen(letters.name), min_size(length, 64));
+        static const char *const forms[] = {"\xf0\x9f\x98\x80", "\\ud83d\\ude00"};
+        for (size_t i = 0; i < COUNT_OF(forms); i++) {
+            struct json_member with = named(length, forms[i]);
+            size_t expected = length > 60 ? min_size(length, 64) : length + 4;
+            assert_int_equal(with.name_too_long, length > 60);
+            assert_int_equal(strlen(with.name), expected);
+            assert_true(json_is_utf8(with.name, expected));
+        }
+    }
+    struct json_member escaped = named(63, "\\u0041");
+    assert_false(escaped.name_too_long);
+    assert_int_equal(escaped.name[63], 'A');
+}
+
+static bool stop_at_third(void *arg, const struct json_member *member)
+{
+    (void)member;
+    return ++*(int *)arg < 3;
+}
+
+static void the_walk_stops_when_it_is_told_to(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\":1,\"b\":2,\"c\":3,\"d\":4}";
+    int count = 0;
+    assert_false(json_members(text, sizeof text - 1, stop_at_third, &count));
+    assert_int_equal(count, 3);
+    count = -1;
+    assert_false(json_members(text, sizeof text - 1, stop_at_third, &count));
+    assert_int_equal(count, 3);
+    count = -2;
+    assert_true(json_members(text, sizeof text - 1, stop_at_third, &count));
+    assert_int_equal(count, 2);
+}
+
+static void assert_string(const char *literal, const char *expected)
+{
+    struct buf out = {0};
+    assert_good(literal);
+    json_read_string(literal, strlen(literal), &out);
+    assert_true(buf_ok(&out));
+    assert_string_equal(buf_text(&out), expected);
+    buf_clear(&out);
+}
+
+static void a_string_is_read_with_its_escapes_undone(void **state)
+{
+    (void)state;
+    assert_string("\"\"", "");
+    assert_string("\"plain\"", "plain");
+    assert_string("\"\\n\"", "\n");
+    assert_string("\"a\\\"\\\\\\/\\b\\f\\n\\r\\tz\"", "a\"\\/\b\f\n\r\tz");
+    assert_string("\"\\u0001\\u007f\\u0080\\u07ff\\u0800\\uffff\"",
+                  "\x01\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf");
+    assert_string("\"\\ud800\\udc00\\uDBFF\\uDFFF\"", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf");
+    assert_string("\"\xc3\xa9\\u00e9\xc3\xa9\"", "\xc3\xa9\xc3\xa9\xc3\xa9");
+    assert_string("\"\\\\\"", "\\");
+    assert_string("\"\\\\n\"", "\\n");
+}
+
+static void a_string_is_added_to_what_is_there(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    buf_puts(&out, "a");
+    json_read_string("\"b\\u0063\"", 9, &out);
+    json_read_string("\"\"", 2, &out);
+    assert_string_equal(buf_text(&out), "abc");
+    buf_clear(&out);
+}
+
+static void every_text_is_read_back_as_it_was_quoted(void **state)
+{
+    (void)state;
+    struct buf literal = {0}, again = {0};
+    for (unsigned pair = 0; pair < 0x10000; pair++) {
+        char bytes[2] = {(char)(pair >> 8), (char)(pair & 0xff)};
+        if (!bytes[0] || !bytes[1] || !json_is_utf8(bytes, 2))
+            continue;
+        buf_reset(&literal);
+        buf_reset(&again);
+        json_quote(&literal, bytes, 2);
+        json_read_string(literal.data, literal.length, &again);
+        assert_int_equal(again.length, 2);
+        assert_memory_equal(again.data, bytes, 2);
+    }
+    buf_clear(&literal);
+    buf_clear(&again);
+}
+
+static void assert_integer(const char *text, int64_t expected)
+{
+    int64_t read = 77;
+    assert_good(text);
+    assert_true(json_read_integer(text, strlen(text), &read));
+    assert_true(read == expected);
+}
+
+static void assert_no_integer(const char *text)
+{
+    int64_t read = 77;
+    if (json_read_integer(text, strlen(text), &read))
+        fail_msg("accepted: %s", text);
+    assert_int_equal(read, 77);
+}
+
+static void an_integer_has_64_bits_and_no_fraction(void **state)
+{
+    (void)state;
+    assert_integer("0", 0);
+    assert_integer("-0", 0);
+    assert_integer("7", 7);
+    assert_integer("-86400000", -86400000);
+    assert_integer("9007199254740993", 9007199254740993);
+    assert_integer("9223372036854775807", INT64_MAX);
+    assert_integer("-9223372036854775807", -INT64_MAX);
+    assert_integer("-9223372036854775808", INT64_MIN);
+    static const char *const no[] = {
+        "9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551616",
+        "99999999999999999999999999999999999999999999",
+        "92233720368547758070",
+        "1.0",
+        "1.5",
+        "1e3",
+        "1E3",
+        "0e0",
+        "true",
+        "null",
+        "\"1\"",
+        "[1]",
+        "{}",
+        "",
+        "-",
+    };
+    for (size_t i = 0; i < COUNT_OF(no); i++)
+        assert_no_integer(no[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +731,19 @@ int main(void)
         cmocka_unit_test(a_control_line_says_done_or_failed),
         cmocka_unit_test(any_other_control_line_is_unknown),
         cmocka_unit_test(a_long_reason_is_cut_between_characters),
+        cmocka_unit_test(each_member_is_told_with_its_type_and_its_bytes),
+        cmocka_unit_test(an_empty_object_has_no_members),
+        cmocka_unit_test(white_space_around_a_value_is_no_part_of_it),
+        cmocka_unit_test(what_stands_inside_a_value_is_not_told),
+        cmocka_unit_test(a_value_may_be_as_deep_as_any),
+        cmocka_unit_test(equal_names_are_all_told),
+        cmocka_unit_test(escapes_in_a_name_are_undone),
+        cmocka_unit_test(a_name_of_more_than_64_bytes_is_marked_and_cut_between_characters),
+        cmocka_unit_test(the_walk_stops_when_it_is_told_to),
+        cmocka_unit_test(a_string_is_read_with_its_escapes_undone),
+        cmocka_unit_test(a_string_is_added_to_what_is_there),
+        cmocka_unit_test(every_text_is_read_back_as_it_was_quoted),
+        cmocka_unit_test(an_integer_has_64_bits_and_no_fraction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,6 +119,30 @@ static bool quote_text(void)
     return good;
 }
 
+static bool read_member(void *arg, const struct json_member *member)
+{
+    EXPECT(member->type == JSON_STRING && strlen(member->name) == 1);
+    json_read_string(member->value, member->length, arg);
+    return true;
+}
+
+/* The walk itself needs no memory, so it comes to the end in any case. */
+static bool read_members(void)
+{
+    static const char text[] =
+        "{\"a\":\"some \\n text\",\"b\":\"\",\"c\":\"and \\ud83d\\ude00 more\"}";
+    static const char expected[] = "some \n textand \xf0\x9f\x98\x80 more";
+    struct buf out = {0};
+    for (int i = 0; i < 20; i++)
+        EXPECT(json_members(text, sizeof text - 1, read_member, &out));
+    bool good = buf_ok(&out);
+    for (size_t i = 0; good && i < 20; i++)
+        EXPECT(memcmp(out.data + i * strlen(expected), expected, strlen(expected)) == 0);
+    EXPECT(!good || out.length == 20 * strlen(expected));
+    buf_clear(&out);
+    return good;
+}
+
 static bool make_keys(void)
 {
     static const char script[] = "key_job(a) key_stream(a,b) key_line(a,b,c) key_workers()";
@@ -390,11 +414,12 @@ static bool keep_frames(void)
     }
 
 static const struct scenario scenarios[] = {
-    SCENARIO(write_text),    SCENARIO(reset_text),       SCENARIO(quote_text),
-    SCENARIO(make_keys),     SCENARIO(make_scripts),     SCENARIO(write_tables),
-    SCENARIO(read_control),  SCENARIO(cut_lines),        SCENARIO(read_job_line),
-    SCENARIO(read_tasks),    SCENARIO(copy_environment), SCENARIO(take_order),
-    SCENARIO(send_messages), SCENARIO(render_entries),   SCENARIO(keep_frames),
+    SCENARIO(write_text),    SCENARIO(reset_text),    SCENARIO(quote_text),
+    SCENARIO(read_members),  SCENARIO(make_keys),     SCENARIO(make_scripts),
+    SCENARIO(write_tables),  SCENARIO(read_control),  SCENARIO(cut_lines),
+    SCENARIO(read_job_line), SCENARIO(read_tasks),    SCENARIO(copy_environment),
+    SCENARIO(take_order),    SCENARIO(send_messages), SCENARIO(render_entries),
+    SCENARIO(keep_frames),
 };
 
 static void one_allocation_that_fails_is_told_and_costs_nothing(void **state)
