@@ -69,6 +69,13 @@ static void render(struct buf *out, const struct redisReply *reply, bool inner)
     }
 }
 
+const char *redis_cli_render(const struct redisReply *reply)
+{
+    struct buf *text = next_text();
+    render(text, reply, false);
+    return buf_text(text);
+}
+
 static void on_answer(void *arg, enum status status, const struct redisReply *reply)
 {
     struct ask *ask = arg;

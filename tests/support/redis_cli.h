@@ -24,4 +24,7 @@ const char *redis_cli_textv(uv_loop_t *loop, struct redis *r, const char *format
 /* text_of(format, …): formatted text, from the same ring; to compare with. */
 const char *text_of(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/* redis_cli_render(reply): an answer as redis_cli_text gives it; from the same ring. */
+const char *redis_cli_render(const struct redisReply *reply);
+
 #endif

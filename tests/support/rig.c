@@ -204,6 +204,7 @@ static void on_enqueue(void *arg, enum status status, const struct enqueue_resul
     if (status != STATUS_OK)
         return;
     out->outcome = result->outcome;
+    out->state = result->state;
     out->view = result->view;
     snprintf(out->job, sizeof out->job, "%s", result->job);
 }
@@ -265,6 +266,8 @@ static void on_claim(void *arg, enum status status, const struct claim_result *r
     answer->answered = true;
     out->status = status;
     out->more = result->more;
+    out->passed = result->passed;
+    out->due_in_ms = result->due_in_ms;
     out->count = result->count;
     for (size_t i = 0; i < result->count && i < CLAIMS_MOST; i++)
         copy_claim(&out->jobs[i], &result->jobs[i]);
@@ -272,11 +275,16 @@ static void on_claim(void *arg, enum status status, const struct claim_result *r
 
 struct claims rig_claim(struct rig *rig, const char *worker, size_t most)
 {
-    struct claims out = {0};
-    struct answer answer = {&out, false};
     const struct claimant who = {worker, &rig->settings.worker_queues, 1, " generate_messages ",
                                  most};
-    enum status sent = queue_claim(&rig->queue, &who, on_claim, &answer);
+    return rig_claim_as(rig, &who);
+}
+
+struct claims rig_claim_as(struct rig *rig, const struct claimant *who)
+{
+    struct claims out = {0};
+    struct answer answer = {&out, false};
+    enum status sent = queue_claim(&rig->queue, who, on_claim, &answer);
     if (finish_step(rig, sent, &answer) != STATUS_OK)
         out.status = sent;
     assert_in_range(out.count, 0, CLAIMS_MOST);
@@ -465,6 +473,58 @@ struct reaped rig_reap(struct rig *rig)
     enum status sent = queue_reap(&rig->queue, NULL, 0, 0, on_reap, &answer);
     if (finish_step(rig, sent, &answer) != STATUS_OK)
         out.status = sent;
+    return out;
+}
+
+/* ---- what answers with a reply ---- */
+
+struct rig_ask {
+    enum status status;
+    const char *text;
+    bool answered;
+};
+
+static struct rig_ask asked;
+
+struct rig_ask *rig_ask(void)
+{
+    asked = (struct rig_ask){.text = ""};
+    return &asked;
+}
+
+void rig_on_reply(void *arg, enum status status, const struct redisReply *reply)
+{
+    struct rig_ask *ask = arg;
+    ask->status = status;
+    ask->text = reply ? redis_cli_render(reply) : "(lost)";
+    ask->answered = true;
+}
+
+const char *rig_answer(struct rig *rig, enum status sent)
+{
+    assert_int_equal(sent, STATUS_OK);
+    assert_true(await(&rig->loop, await_flag, &asked.answered, AWAIT_MS));
+    return asked.text;
+}
+
+const char *rig_field(const char *record, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = record; (at = strstr(at, name)); at += length) {
+        bool whole = (at == record || at[-1] == ' ' || at[-1] == '(') && at[length] == ' ';
+        if (whole)
+            return text_of("%.*s", (int)strcspn(at + length + 1, " )"), at + length + 1);
+    }
+    return "";
+}
+
+struct enqueued rig_put_with(struct rig *rig, const char *chat, const struct job_options *options)
+{
+    struct enqueue in = question(chat);
+    in.options = options;
+    struct enqueued out = rig_enqueue(rig, &in);
+    assert_int_equal(out.status, STATUS_OK);
+    assert_int_equal(out.outcome, ENQUEUE_STARTED);
     return out;
 }
 

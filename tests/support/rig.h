@@ -76,6 +76,7 @@ struct enqueued {
     enum status status;
     enum enqueue_outcome outcome;
     char job[JOB_ID_SIZE];
+    enum job_state state;
     struct chat_view view;
 };
 struct enqueued rig_enqueue(struct rig *rig, const struct enqueue *in);
@@ -100,11 +101,15 @@ struct claim {
 
 struct claims {
     enum status status;
-    bool more;
+    bool more, passed;
+    int64_t due_in_ms;
     size_t count;
     struct claim jobs[CLAIMS_MOST];
 };
 struct claims rig_claim(struct rig *rig, const char *worker, size_t most);
+
+/* rig_claim_as(rig, who): with queues and types of one's own. */
+struct claims rig_claim_as(struct rig *rig, const struct claimant *who);
 
 /* rig_take(rig, worker): claims one; asserted that there is one. */
 struct claim rig_take(struct rig *rig, const char *worker);
@@ -162,6 +167,22 @@ struct reaped {
     struct reap_result result;
 };
 struct reaped rig_reap(struct rig *rig);
+
+/**
+ * RIG_ASK(rig, function, …)
+ * A function that answers with a reply (admin.h): what it answers, as text (redis_cli.h).
+ */
+#define RIG_ASK(rig, function, ...) \
+    rig_answer((rig), function(&(rig)->queue, ##__VA_ARGS__, rig_on_reply, rig_ask()))
+struct rig_ask *rig_ask(void);
+void rig_on_reply(void *arg, enum status status, const struct redisReply *reply);
+const char *rig_answer(struct rig *rig, enum status sent);
+
+/* rig_field(record, name): the word behind the name in a record's text; "" where it is not. */
+const char *rig_field(const char *record, const char *name);
+
+/* rig_put_with(rig, chat, options): a plain question that starts a job; asserted. */
+struct enqueued rig_put_with(struct rig *rig, const char *chat, const struct job_options *options);
 
 enum status rig_leave(struct rig *rig, const char *worker);
 
