@@ -106,6 +106,18 @@ static void nothing_is_taken_from_a_paused_queue(void **state)
     assert_int_equal(rig_claim(rig, "w1", 5).count, 1);
 }
 
+static void a_full_redis_can_be_paused_and_rerouted(void **state)
+{
+    struct rig *rig = *state;
+    rig_put(rig, "a");
+    cli(rig, "CONFIG SET maxmemory 1");
+    assert_string_equal(rig_field(RIG_ASK(rig, admin_pause, "default", true), "paused"), "1");
+    assert_string_equal(RIG_ASK(rig, admin_route, "f", "slow"), "default");
+    assert_int_equal(rig_claim(rig, "w1", 5).count, 0);
+    assert_string_equal(rig_field(RIG_ASK(rig, admin_pause, "default", false), "paused"), "0");
+    assert_int_equal(rig_claim(rig, "w1", 5).count, 1);
+}
+
 static void deadlines_stand_still_while_a_queue_is_paused(void **state)
 {
     struct rig *rig = *state;
@@ -257,6 +269,7 @@ int main(void)
         RIG_TEST(a_queue_without_workers_is_reaped_all_the_same),
         RIG_TEST(queues_are_listed_with_their_numbers),
         RIG_TEST(nothing_is_taken_from_a_paused_queue),
+        RIG_TEST(a_full_redis_can_be_paused_and_rerouted),
         RIG_TEST(deadlines_stand_still_while_a_queue_is_paused),
         RIG_TEST(a_pause_that_is_set_by_hand_counts_from_the_next_step_on),
         RIG_TEST(leases_do_not_stand_still_with_the_queue),
