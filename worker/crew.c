@@ -101,16 +101,23 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- taking ---- */
 
+/* Whether a process is silent costs a system call: so only the chosen one is asked. */
 static struct member *newest_idle(struct crew *crew, const struct task *task)
 {
-    struct member *newest = NULL;
-    for (size_t i = 0; i < crew->count; i++) {
-        struct member *member = &crew->members[i];
-        if (member->busy || slot_task(member->slot) != task || !slot_is_fit(member->slot))
-            continue;
-        if (!newest || slot_idle_since(member->slot) > slot_idle_since(newest->slot))
-            newest = member;
-    }
+    struct member *newest;
+    do {
+        newest = NULL;
+        for (size_t i = 0; i < crew->count; i++) {
+            struct member *member = &crew->members[i];
+            if (member->busy || slot_task(member->slot) != task || !slot_is_idle(member->slot))
+                continue;
+            if (!newest || slot_idle_since(member->slot) > slot_idle_since(newest->slot))
+                newest = member;
+        }
+        /* One that speaks unasked is on its way out. */
+        if (newest && !slot_is_fit(newest->slot))
+            slot_end(newest->slot);
+    } while (newest && !slot_is_idle(newest->slot));
     return newest;
 }
 
