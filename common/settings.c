@@ -25,6 +25,7 @@ enum kind {
     KIND_BYTES, /* a number that may end in KiB, MiB or GiB */
     KIND_TEXT,
     KIND_NAME,   /* 1 to 128 of A-Z a-z 0-9 _ . - */
+    KIND_NAMES,  /* some of them between commas, no two the same */
     KIND_SECRET, /* a text that is never shown */
 };
 
@@ -91,9 +92,9 @@ static const struct row table[] = {
     {"RETRY_BACKOFF_MS", KIND_NUMBER, WORKER, AT(retry_backoff_ms), 1, DAY_MS, "1000", "upper bound of the wait after the first failed attempt; doubles with each"},
     {"RETRY_BACKOFF_MAX_MS", KIND_NUMBER, WORKER, AT(retry_backoff_max_ms), 1, DAY_MS, "60000", "the most it doubles to"},
 
-    {"WORKER_QUEUES", KIND_NAME, WORKER, AT(worker_queues), 0, 0, "default", "the queue to take jobs from"},
+    {"WORKER_QUEUES", KIND_NAMES, WORKER, AT(worker_queues), 0, 0, "default", "the queues to take jobs from, separated by commas; each is the first in its turn"},
     {"WORKER_MAX_JOBS", KIND_NUMBER, WORKER, AT(worker_max_jobs), 1, 10000, "10", "jobs at a time"},
-    {"WORKER_TASKS", KIND_TEXT, WORKER, AT(worker_tasks), 0, 0, "", "which command runs a type of job: type[mark]=command words;… (default: the built-in tasks)"},
+    {"WORKER_TASKS", KIND_TEXT, WORKER, AT(worker_tasks), 0, 0, "", "which command runs a type of job: type[marks]=command words;… (default: the built-in tasks)"},
     {"WORKER_DRAIN_MS", KIND_NUMBER, WORKER, AT(worker_drain_ms), 0, DAY_MS, "60000", "time to finish jobs after SIGTERM; the rest is handed back"},
     {"WORKER_RESEND_BYTES", KIND_BYTES, WORKER, AT(worker_resend_bytes), 4 * KIB, GIB, "1MiB", "written messages kept of a job, in case Redis loses them"},
     {"WORKER_HEALTH_FILE", KIND_TEXT, WORKER, AT(worker_health_file), 0, 0, "", "file whose time is set anew at each heartbeat that Redis answered"},
@@ -166,6 +167,34 @@ static bool is_name(const char *text, size_t most, const char *also)
     return true;
 }
 
+/* A name of so many bytes is among those before `end`, each behind a comma or at the start. */
+static bool is_listed(const char *list, const char *end, const char *name, size_t length)
+{
+    for (const char *at = list; at < end; at += strcspn(at, ",") + 1) {
+        if (strcspn(at, ",") == length && memcmp(at, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool are_names(const char *text)
+{
+    size_t count = 0;
+    const char *at = text;
+    while (true) {
+        size_t length = strcspn(at, ",");
+        char name[129] = "";
+        if (length == 0 || length >= sizeof name || ++count > SETTINGS_NAMES_MOST)
+            return false;
+        memcpy(name, at, length);
+        if (!is_name(name, length, "") || is_listed(text, at, name, length))
+            return false;
+        if (at[length] == '\0')
+            return true;
+        at += length + 1;
+    }
+}
+
 /* "*", or origins as browsers send them (scheme://host[:port]), between commas. */
 static bool are_origins(const char *text)
 {
@@ -188,6 +217,8 @@ static const char *check_text(const struct row *row, const char *text)
     enum log_level level;
     if (row->kind == KIND_NAME && (!*text || !is_name(text, 128, "")))
         return "1 to 128 of A-Z a-z 0-9 _ . -";
+    if (row->kind == KIND_NAMES && !are_names(text))
+        return "1 to 64 different names, each 1 to 128 of A-Z a-z 0-9 _ . -, separated by commas";
     if (row->offset == AT(key_prefix) && !is_name(text, 64, ":{}"))
         return "at most 64 of A-Z a-z 0-9 _ . : { } -";
     if (row->offset == AT(api_cors_origins) && !are_origins(text))
@@ -197,16 +228,22 @@ static const char *check_text(const struct row *row, const char *text)
     return NULL;
 }
 
+/* What would have been right. */
+static void say_number(const struct row *row, struct buf *out)
+{
+    buf_printf(out, "a whole number%s from %" PRId64 " to %" PRId64,
+               row->kind == KIND_BYTES ? " of bytes (KiB, MiB and GiB are understood)" : "",
+               row->min, row->max);
+}
+
 static bool load_row(struct settings *s, const struct row *row, const char *value,
                      struct buf *error)
 {
     if (is_number(row)) {
         if (parse_number(row, value, number_at(s, row)))
             return true;
-        buf_printf(error, "%s: \"%s\" is not a whole number%s from %" PRId64 " to %" PRId64,
-                   row->variable, value,
-                   row->kind == KIND_BYTES ? " of bytes (KiB, MiB and GiB are understood)" : "",
-                   row->min, row->max);
+        buf_printf(error, "%s: \"%s\" is not ", row->variable, value);
+        say_number(row, error);
         return false;
     }
     const char *expected = check_text(row, value);
@@ -253,6 +290,20 @@ bool settings_load(struct settings *s, enum settings_user user, struct buf *erro
     for (size_t i = 0; i < error->length; i++) {
         if ((unsigned char)error->data[i] < 0x20)
             error->data[i] = ' ';
+    }
+    return false;
+}
+
+bool settings_read_number(const char *variable, const char *text, int64_t *out,
+                          struct buf *expected)
+{
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        const struct row *row = &table[i];
+        if (!is_number(row) || strcmp(row->variable, variable) != 0)
+            continue;
+        if (parse_number(row, text, out))
+            return true;
+        say_number(row, expected);
     }
     return false;
 }

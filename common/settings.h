@@ -18,6 +18,9 @@ enum settings_user {
     SETTINGS_TASK = 4,
 };
 
+/* Names in a list such as WORKER_QUEUES. */
+#define SETTINGS_NAMES_MOST 64
+
 struct settings {
     /* Texts are borrowed from the environment, or static; never NULL. */
     const char *feature_id;
@@ -86,6 +89,14 @@ struct settings {
  * Thread: main, before any other starts.
  */
 MUST_CHECK bool settings_load(struct settings *s, enum settings_user user, struct buf *error);
+
+/**
+ * settings_read_number(variable, text, out, expected)
+ * Read text as if it were the value of that variable, a number of the table.
+ * False: it is not; what would be right ("a whole number from 1 to 9") is appended to expected.
+ */
+MUST_CHECK bool settings_read_number(const char *variable, const char *text, int64_t *out,
+                                     struct buf *expected);
 
 /**
  * settings_help(user, out)

@@ -172,13 +172,47 @@ static void names_and_prefixes_have_their_characters_only(void **state)
     longest[128] = '\0';
     assert_right(SETTINGS_WORKER, "FEATURE_ID", longest);
     assert_wrong(SETTINGS_WORKER, "FEATURE_ID", "a:b");
-    assert_wrong(SETTINGS_WORKER, "WORKER_QUEUES", "a,b");
     assert_right(SETTINGS_API, "LEAT_KEY_PREFIX", "{s01}:");
     assert_wrong(SETTINGS_API, "LEAT_KEY_PREFIX", "a'b");
     longest[65] = '\0';
     assert_wrong(SETTINGS_API, "LEAT_KEY_PREFIX", longest);
     longest[64] = '\0';
     assert_right(SETTINGS_API, "LEAT_KEY_PREFIX", longest);
+}
+
+static void queues_are_different_names_between_commas(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"a", "a,b", "ab,a,b", "b.c-d_1,default"};
+    static const char *const bad[] = {",",   "a,",    ",a",  "a,,b", "a, b",
+                                      "a,a", "a,b,a", "a:b", "a;b",  " a"};
+    char most[2 * SETTINGS_NAMES_MOST + 3] = "0";
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        assert_right(SETTINGS_WORKER, "WORKER_QUEUES", good[i]);
+        assert_string_equal(s.worker_queues, good[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        assert_wrong(SETTINGS_WORKER, "WORKER_QUEUES", bad[i]);
+    static const char letters[] = "123456789abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-";
+    for (size_t i = 0; i < SETTINGS_NAMES_MOST - 1; i++)
+        snprintf(most + strlen(most), 3, ",%c", letters[i]);
+    assert_right(SETTINGS_WORKER, "WORKER_QUEUES", most);
+    strcat(most, ",.");
+    assert_wrong(SETTINGS_WORKER, "WORKER_QUEUES", most);
+}
+
+static void a_number_can_be_read_by_the_bounds_of_a_setting(void **state)
+{
+    (void)state;
+    struct buf expected = {0};
+    int64_t number = 7;
+    assert_true(settings_read_number("JOB_MAX_ATTEMPTS", "100", &number, &expected));
+    assert_int_equal(number, 100);
+    assert_string_equal(buf_text(&expected), "");
+    assert_false(settings_read_number("JOB_MAX_ATTEMPTS", "101", &number, &expected));
+    assert_string_equal(buf_text(&expected), "a whole number from 1 to 100");
+    buf_clear(&expected);
 }
 
 static void a_log_level_is_one_of_its_words(void **state)
@@ -333,6 +367,8 @@ int main(void)
         CLEAN(a_number_is_digits_and_nothing_else),
         CLEAN(bytes_may_have_a_unit),
         CLEAN(names_and_prefixes_have_their_characters_only),
+        CLEAN(queues_are_different_names_between_commas),
+        CLEAN(a_number_can_be_read_by_the_bounds_of_a_setting),
         CLEAN(a_log_level_is_one_of_its_words),
         CLEAN(a_backlog_holds_at_least_two_lines),
         CLEAN(the_page_lists_every_setting_once),
