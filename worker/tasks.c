@@ -3,13 +3,15 @@
  *
  * Called once at start, before any job is taken: a mistake here must stop the
  * start with a line that says where it is, not fail each job later. The text is
- * walked entry by entry; each entry is `type[mark]=command`. What is wrong with
+ * walked entry by entry; each entry is `type[marks]=command`. What is wrong with
  * one is said in the same words everywhere: WORKER_TASKS: <type>: <what>.
  *
  * The dangerous part: a program is looked for once and then run by that path,
  * so that a later change of PATH or of the working directory changes nothing.
  */
 #include "tasks.h"
+
+#include "settings.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,20 +69,89 @@ static bool no_memory(struct buf *error)
     return false;
 }
 
-/* The mark with its brackets, or empty. */
-static bool read_mark(struct task *task, struct part mark, struct buf *error)
+/* ---- marks ---- */
+
+/* Marks that are numbers, and the setting that each goes before. */
+static const struct {
+    const char *name, *variable;
+    size_t offset;
+} numbers[] = {
+    {"max_attempts", "JOB_MAX_ATTEMPTS", offsetof(struct task, max_attempts)},
+    {"timeout_ms", "JOB_TIMEOUT_MS", offsetof(struct task, timeout_ms)},
+    {"backoff_ms", "RETRY_BACKOFF_MS", offsetof(struct task, backoff_ms)},
+    {"backoff_max_ms", "RETRY_BACKOFF_MAX_MS", offsetof(struct task, backoff_max_ms)},
+};
+
+/* As wrong, of a mark. */
+static bool wrong_mark(const struct task *task, const char *mark, const char *what,
+                       struct buf *error)
 {
-    struct part type = {.data = task->type, .length = strlen(task->type)};
-    if (mark.length == 0)
-        return true;
-    if (mark.length == strlen("[reuse]") && memcmp(mark.data, "[reuse]", mark.length) == 0) {
+    buf_printf(error, "WORKER_TASKS: %s: the mark %s %s", task->type, mark, what);
+    return false;
+}
+
+static bool read_number(struct task *task, size_t which, const char *mark, const char *value,
+                        struct buf *error)
+{
+    int64_t *number = (int64_t *)(void *)((char *)task + numbers[which].offset);
+    struct buf expected = {0};
+    if (*number != 0)
+        return wrong_mark(task, numbers[which].name, "is there twice", error);
+    bool good = settings_read_number(numbers[which].variable, value, number, &expected);
+    if (!good) {
+        wrong_mark(task, mark, "is not ", error);
+        buf_puts(error, buf_text(&expected));
+    }
+    buf_clear(&expected);
+    return good;
+}
+
+static bool read_mark(struct task *task, const char *mark, struct buf *error)
+{
+    const char *equals = strchr(mark, '=');
+    if (strcmp(mark, "reuse") == 0 && task->reuse)
+        return wrong_mark(task, mark, "is there twice", error);
+    if (strcmp(mark, "reuse") == 0) {
         task->reuse = true;
         return true;
     }
-    if (mark.length > strlen("[slots=]") && memcmp(mark.data, "[slots=", strlen("[slots=")) == 0)
-        return wrong(error, type, "the mark [slots=n] is not supported yet");
-    return wrong(error, type, "the mark before = is not [reuse]");
+    for (size_t i = 0; equals && i < COUNT_OF(numbers); i++) {
+        size_t length = (size_t)(equals - mark);
+        if (strlen(numbers[i].name) == length && memcmp(mark, numbers[i].name, length) == 0)
+            return read_number(task, i, mark, equals + 1, error);
+    }
+    if (strncmp(mark, "slots=", strlen("slots=")) == 0)
+        return wrong_mark(task, "slots=n", "is not supported yet", error);
+    return wrong_mark(task, *mark ? mark : "[]",
+                      "is none of reuse, max_attempts=n, timeout_ms=n, backoff_ms=n, "
+                      "backoff_max_ms=n",
+                      error);
 }
+
+/* All marks with their brackets, or nothing. */
+static bool read_marks(struct task *task, struct part marks, struct buf *error)
+{
+    struct part type = {.data = task->type, .length = strlen(task->type)};
+    if (marks.length == 0)
+        return true;
+    const char *at = marks.data + 1, *end = marks.data + marks.length - 1;
+    if (*end != ']')
+        return wrong(error, type, "there is something between ] and =");
+    bool good = true;
+    while (good && at <= end) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        struct part part = trimmed(at, comma ? comma : end);
+        char *mark = strndup(part.data, part.length);
+        if (!mark)
+            return no_memory(error);
+        good = read_mark(task, mark, error);
+        free(mark);
+        at = (comma ? comma : end) + 1;
+    }
+    return good;
+}
+
+/* ---- entries ---- */
 
 static size_t count_words(struct part command)
 {
@@ -126,13 +197,13 @@ static struct task *add_item(struct tasks *tasks)
     return task;
 }
 
-/* type[mark]=command, without blanks around it. */
+/* type[marks]=command, without blanks around it. */
 static bool read_entry(struct tasks *tasks, struct part entry, struct buf *error)
 {
     const char *end = entry.data + entry.length;
     const char *equals = memchr(entry.data, '=', entry.length);
     const char *bracket = memchr(entry.data, '[', entry.length);
-    /* A mark may hold an equals sign of its own. */
+    /* Marks may hold equals signs of their own. */
     if (bracket && equals && bracket < equals) {
         const char *close = memchr(bracket, ']', (size_t)(end - bracket));
         equals = close ? memchr(close, '=', (size_t)(end - close)) : NULL;
@@ -140,7 +211,7 @@ static bool read_entry(struct tasks *tasks, struct part entry, struct buf *error
         bracket = NULL;
     }
     if (!equals)
-        return wrong(error, entry, "is not type=command or type[mark]=command");
+        return wrong(error, entry, "is not type=command or type[marks]=command");
 
     struct part type = trimmed(entry.data, bracket ? bracket : equals);
     if (!is_type(type))
@@ -154,7 +225,8 @@ static bool read_entry(struct tasks *tasks, struct part entry, struct buf *error
     if (tasks_find(tasks, name))
         return wrong(error, type, "is there twice");
     memcpy(task->type, name, sizeof name);
-    return read_mark(task, bracket ? trimmed(bracket, equals) : (struct part){.data = ""}, error) &&
+    return read_marks(task, bracket ? trimmed(bracket, equals) : (struct part){.data = ""},
+                      error) &&
            read_command(task, trimmed(equals + 1, end), error);
 }
 
@@ -240,6 +312,13 @@ const struct task *tasks_find(const struct tasks *tasks, const char *type)
             return &tasks->items[i];
     }
     return NULL;
+}
+
+void tasks_types(const struct tasks *tasks, struct buf *out)
+{
+    buf_putc(out, ' ');
+    for (size_t i = 0; i < tasks->count; i++)
+        buf_printf(out, "%s ", tasks->items[i].type);
 }
 
 void tasks_clear(struct tasks *tasks)

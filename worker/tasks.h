@@ -1,11 +1,16 @@
 /**
  * tasks.h: which command runs which type of job (WORKER_TASKS).
  *
- *     generate_messages[reuse]=leat-task generate_messages;summarise=python3 /app/summarise.py
+ *     generate_messages[reuse]=leat-task generate_messages;
+ *     summarise[reuse,max_attempts=5,timeout_ms=30000]=python3 /app/summarise.py
  *
  * Entries are separated by semicolons; blanks around an entry and an empty one
  * after the last semicolon are allowed. A command is split at blanks, no shell.
- * Without a mark: a process a job. `[reuse]`: one job after the other.
+ *
+ * Marks, in any order, each once: `reuse`, one job after the other (else a process
+ * a job); `max_attempts=`, `timeout_ms=`, `backoff_ms=`, `backoff_max_ms=`, for this
+ * type instead of JOB_MAX_ATTEMPTS, JOB_TIMEOUT_MS, RETRY_BACKOFF_MS,
+ * RETRY_BACKOFF_MAX_MS, and within their bounds.
  *
  * Thread: the loop's.
  */
@@ -19,7 +24,12 @@
 /* One type of job and its command. owner: its struct tasks. */
 struct task {
     char type[JOB_NAME_SIZE];
-    bool reuse;    /* one job after the other in one process */
+    bool reuse; /* one job after the other in one process */
+    /* Its own policy; 0 where it has none. */
+    int64_t max_attempts;
+    int64_t timeout_ms;
+    int64_t backoff_ms;
+    int64_t backoff_max_ms;
     char **words;  /* the command as written, ended by NULL: argv of the process */
     char *program; /* its file, found by tasks_find_programs; NULL before */
 };
@@ -53,6 +63,9 @@ MUST_CHECK bool tasks_find_programs(struct tasks *tasks, const char *folder, con
 
 /* tasks_find(tasks, type): borrowed; NULL for a type that nobody here knows. */
 const struct task *tasks_find(const struct tasks *tasks, const char *type);
+
+/* tasks_types(tasks, out): append all types, each between blanks, as struct claimant has it. */
+void tasks_types(const struct tasks *tasks, struct buf *out);
 
 /* tasks_clear(tasks): give the memory back; empty and usable again. */
 void tasks_clear(struct tasks *tasks);

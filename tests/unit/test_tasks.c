@@ -65,17 +65,74 @@ static void each_mistake_is_named(void **state)
 {
     (void)state;
     assert_wrong(" ; ", "WORKER_TASKS: names no task");
-    assert_wrong("x", "WORKER_TASKS: x: is not type=command or type[mark]=command");
-    assert_wrong("x[reuse", "WORKER_TASKS: x[reuse: is not type=command or type[mark]=command");
-    assert_wrong("x[reuse=y", "WORKER_TASKS: x[reuse=y: is not type=command or type[mark]=command");
+    assert_wrong("x", "WORKER_TASKS: x: is not type=command or type[marks]=command");
+    assert_wrong("x[reuse", "WORKER_TASKS: x[reuse: is not type=command or type[marks]=command");
+    assert_wrong("x[reuse=y",
+                 "WORKER_TASKS: x[reuse=y: is not type=command or type[marks]=command");
     assert_wrong("=y", "WORKER_TASKS: =y: its type is not 1 to 128 of A-Z a-z 0-9 _ . -");
     assert_wrong("a b=y", "WORKER_TASKS: a b=y: its type is not 1 to 128 of A-Z a-z 0-9 _ . -");
     assert_wrong("a=", "WORKER_TASKS: a: has no command");
     assert_wrong("a= ;b=c", "WORKER_TASKS: a: has no command");
     assert_wrong("a=x;a=y", "WORKER_TASKS: a: is there twice");
-    assert_wrong("a[slots=100]=x", "WORKER_TASKS: a: the mark [slots=n] is not supported yet");
-    assert_wrong("a[fast]=x", "WORKER_TASKS: a: the mark before = is not [reuse]");
-    assert_wrong("a[reuse]b=x", "WORKER_TASKS: a: the mark before = is not [reuse]");
+    assert_wrong("a[slots=100]=x", "WORKER_TASKS: a: the mark slots=n is not supported yet");
+    assert_wrong("a[reuse]b=x", "WORKER_TASKS: a: there is something between ] and =");
+}
+
+static void marks_are_read_in_any_order(void **state)
+{
+    (void)state;
+    struct tasks tasks = {0};
+    struct buf error = {0};
+    assert_true(tasks_parse(&tasks,
+                            "a[reuse,max_attempts=5,timeout_ms=30000,backoff_ms=500,"
+                            "backoff_max_ms=20000]=x;b [ timeout_ms=604800000 , reuse ]=y",
+                            &error));
+    const struct task *a = tasks_find(&tasks, "a"), *b = tasks_find(&tasks, "b");
+    assert_true(a->reuse);
+    assert_int_equal(a->max_attempts, 5);
+    assert_int_equal(a->timeout_ms, 30000);
+    assert_int_equal(a->backoff_ms, 500);
+    assert_int_equal(a->backoff_max_ms, 20000);
+    assert_true(b->reuse);
+    assert_int_equal(b->timeout_ms, 604800000);
+    assert_int_equal(b->max_attempts, 0);
+    assert_int_equal(b->backoff_ms, 0);
+    tasks_clear(&tasks);
+}
+
+#define NONE_OF " is none of reuse, max_attempts=n, timeout_ms=n, backoff_ms=n, backoff_max_ms=n"
+
+static void each_mistake_in_a_mark_is_named(void **state)
+{
+    (void)state;
+    assert_wrong("a[fast]=x", "WORKER_TASKS: a: the mark fast" NONE_OF);
+    assert_wrong("a[]=x", "WORKER_TASKS: a: the mark []" NONE_OF);
+    assert_wrong("a[reuse,]=x", "WORKER_TASKS: a: the mark []" NONE_OF);
+    assert_wrong("a[reuse=1]=x", "WORKER_TASKS: a: the mark reuse=1" NONE_OF);
+    assert_wrong("a[max_attempts]=x", "WORKER_TASKS: a: the mark max_attempts" NONE_OF);
+    assert_wrong("a[reuse,reuse]=x", "WORKER_TASKS: a: the mark reuse is there twice");
+    assert_wrong("a[backoff_ms=1,reuse,backoff_ms=1]=x",
+                 "WORKER_TASKS: a: the mark backoff_ms is there twice");
+    assert_wrong("a[max_attempts=0]=x", "WORKER_TASKS: a: the mark max_attempts=0 is not a whole "
+                                        "number from 1 to 100");
+    assert_wrong("a[timeout_ms=1s]=x", "WORKER_TASKS: a: the mark timeout_ms=1s is not a whole "
+                                       "number from 100 to 604800000");
+    assert_wrong("a[backoff_ms=]=x", "WORKER_TASKS: a: the mark backoff_ms= is not a whole "
+                                     "number from 1 to 86400000");
+    assert_wrong("a[backoff_max_ms=-1]=x", "WORKER_TASKS: a: the mark backoff_max_ms=-1 is not a "
+                                           "whole number from 1 to 86400000");
+}
+
+static void all_types_stand_between_blanks(void **state)
+{
+    (void)state;
+    struct tasks tasks = {0};
+    struct buf error = {0}, types = {0};
+    assert_true(tasks_parse(&tasks, "a=x;bc=y", &error));
+    tasks_types(&tasks, &types);
+    assert_string_equal(buf_text(&types), " a bc ");
+    buf_clear(&types);
+    tasks_clear(&tasks);
 }
 
 static void a_type_has_at_most_128_bytes(void **state)
@@ -132,6 +189,9 @@ int main(void)
         cmocka_unit_test(an_empty_text_means_the_built_in_task),
         cmocka_unit_test(commands_are_split_at_blanks),
         cmocka_unit_test(each_mistake_is_named),
+        cmocka_unit_test(marks_are_read_in_any_order),
+        cmocka_unit_test(each_mistake_in_a_mark_is_named),
+        cmocka_unit_test(all_types_stand_between_blanks),
         cmocka_unit_test(a_type_has_at_most_128_bytes),
         cmocka_unit_test(programs_are_found_along_the_path),
         cmocka_unit_test(a_program_that_cannot_run_is_named),
