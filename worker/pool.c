@@ -2,8 +2,9 @@
  * pool.c: wires the parts of a worker together. Read pool.h first.
  *
  *   claims ──jobs──▶ runs ──lines──▶ crew (task processes)
- *     ▲               │ ▲
- *     └──── room ─────┘ └── lost, cancelled ── beat, the channel
+ *     ▲               │ ▲ │
+ *     └──── room ─────┘ │ └── finishes (the step that ends them, many at once)
+ *                       └── lost, cancelled ── beat, the channel
  *
  * Called by main.c; everything below runs in its loop. A job in hand is in
  * `runs` from its claim until its run settles; the heartbeat names exactly these.
@@ -16,6 +17,7 @@
 #include "beat.h"
 #include "claims.h"
 #include "crew.h"
+#include "finishes.h"
 #include "id.h"
 #include "keys.h"
 #include "log.h"
@@ -53,6 +55,7 @@ struct pool {
     struct crew *crew;
     struct claims *claims;
     struct beat *beat;
+    struct finishes *finishes;
     struct reaper *reaper;
 
     struct run_host host;
@@ -131,7 +134,7 @@ static void on_jobs(void *arg, const struct claimed *jobs, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct run *run = NULL;
         if (pool->run_count < (size_t)pool->settings->worker_max_jobs)
-            run = run_new(&pool->host, &jobs[i]);
+            run = run_new(&pool->host, &jobs[i], tasks_find(pool->tasks, jobs[i].type));
         if (!run) {
             /* The heartbeat will not name it, and so it goes back. */
             log_error("claim_dropped", LOG_S("job", jobs[i].id));
@@ -139,7 +142,7 @@ static void on_jobs(void *arg, const struct claimed *jobs, size_t count)
         }
         pool->runs[pool->run_count++] = run;
         if (pool->phase == SERVING)
-            run_work(run, tasks_find(pool->tasks, jobs[i].type));
+            run_work(run);
         else
             run_hand_back(run, true);
     }
@@ -262,6 +265,7 @@ static void close_all(struct pool *pool)
     /* A claim may have been answered after all. */
     each_run(pool, run_give_up);
     forget_all(pool);
+    finishes_free(pool->finishes);
     reaper_free(pool->reaper);
     beat_free(pool->beat);
     claims_free(pool->claims);
@@ -435,6 +439,7 @@ static bool make_parts(struct pool *pool)
     pool->crew = crew_new(&crew);
     pool->claims = claims_new(&claims);
     pool->beat = beat_new(&beat);
+    pool->finishes = finishes_new(pool->loop, &pool->queue);
     pool->reaper = reaper_new(pool->loop, &pool->queue, &pool->settings->worker_queues, 1);
     pool->runs = calloc((size_t)pool->settings->worker_max_jobs + RUN_KEPT_MAX, sizeof *pool->runs);
     pool->host = (struct run_host){
@@ -442,11 +447,12 @@ static bool make_parts(struct pool *pool)
         .queue = &pool->queue,
         .settings = pool->settings,
         .crew = pool->crew,
+        .finishes = pool->finishes,
         .arg = pool,
         .on_settled = on_settled,
         .on_forgotten = on_forgotten,
     };
-    return pool->crew && pool->claims && pool->beat && pool->reaper && pool->runs;
+    return pool->crew && pool->claims && pool->beat && pool->finishes && pool->reaper && pool->runs;
 }
 
 struct pool *pool_new(uv_loop_t *loop, const struct settings *settings, const struct tasks *tasks,

@@ -20,6 +20,7 @@
 #include "log.h"
 #include "order.h"
 #include "outbox.h"
+#include "policy.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -40,6 +41,7 @@ struct run {
     enum step step; /* under way */
     struct order order;
     const struct task *task;
+    struct finish_policy policy;
     struct slot *slot;
     struct outbox outbox;
     bool full;      /* Redis is out of memory: the task is not read */
@@ -56,6 +58,7 @@ struct run {
     enum finish_how how;
     bool retry;
     struct buf reason, detail, words;
+    struct finishing finishing; /* the step finish, while it is under way */
 
     uv_timer_t timeout;
     uv_timer_t wait; /* after a failed step */
@@ -334,19 +337,25 @@ static void on_finished(void *arg, enum status status, const struct finish_resul
     }
 }
 
-static enum status send_finish(struct run *run)
+/* The verdict's texts stay as they are until the answer: nothing else is under way meanwhile. */
+static void send_finish(struct run *run)
 {
-    struct finish finish = {
-        .how = run->how,
-        .last = outbox_last(&run->outbox),
-        .reason = buf_text(&run->reason),
-        .detail = buf_text(&run->detail),
-        .words = buf_ok(&run->words) ? buf_text(&run->words) : NULL,
-        .retry = run->retry,
-        .policy = {run->host->settings->job_max_attempts, run->host->settings->retry_backoff_ms,
-                   run->host->settings->retry_backoff_max_ms},
+    run->finishing = (struct finishing){
+        .job = &run->order.holding,
+        .finish =
+            {
+                .how = run->how,
+                .last = outbox_last(&run->outbox),
+                .reason = buf_text(&run->reason),
+                .detail = buf_text(&run->detail),
+                .words = buf_ok(&run->words) ? buf_text(&run->words) : NULL,
+                .retry = run->retry,
+                .policy = run->policy,
+            },
+        .fn = on_finished,
+        .arg = run,
     };
-    return queue_finish(run->host->queue, &run->order.holding, &finish, 1, on_finished, run);
+    finishes_put(run->host->finishes, &run->finishing);
 }
 
 static void on_handed_back(void *arg, enum status status, bool was_ours)
@@ -393,7 +402,7 @@ static void next(struct run *run)
     if (step == APPEND)
         status = send_append(run);
     else if (step == FINISH)
-        status = send_finish(run);
+        send_finish(run);
     else
         status = queue_hand_back(run->host->queue, &run->order.holding, on_handed_back, run);
     if (status != STATUS_OK) {
@@ -464,14 +473,17 @@ static void give_to_crew(struct run *run, bool fresh)
 
 /* ---- what the pool says ---- */
 
-struct run *run_new(const struct run_host *host, const struct claimed *job)
+struct run *run_new(const struct run_host *host, const struct claimed *job, const struct task *task)
 {
     struct run *run = calloc(1, sizeof *run);
-    if (!run || !order_init(&run->order, job, host->settings->job_timeout_ms)) {
+    struct policy policy = policy_of(host->settings, task, job->timeout_ms);
+    if (!run || !order_init(&run->order, job, policy.timeout_ms)) {
         free(run);
         return NULL;
     }
     run->host = host;
+    run->task = task;
+    run->policy = policy.finish;
     outbox_init(&run->outbox, (size_t)host->settings->worker_resend_bytes);
     uv_timer_init(host->loop, &run->timeout);
     uv_timer_init(host->loop, &run->wait);
@@ -483,10 +495,9 @@ struct run *run_new(const struct run_host *host, const struct claimed *job)
     return run;
 }
 
-void run_work(struct run *run, const struct task *task)
+void run_work(struct run *run)
 {
-    run->task = task;
-    if (task) {
+    if (run->task) {
         uv_update_time(run->host->loop);
         uv_timer_start(&run->timeout, on_timeout, (uint64_t)max_i64(run->order.timeout_ms, 0), 0);
         give_to_crew(run, false);

@@ -29,6 +29,7 @@
 
 #include "base.h"
 #include "crew.h"
+#include "finishes.h"
 #include "queue.h"
 #include "settings.h"
 #include "tasks.h"
@@ -50,6 +51,7 @@ struct run_host {
     const struct queue *queue;
     const struct settings *settings;
     struct crew *crew;
+    struct finishes *finishes;
     void *arg;
     /* It needs no place any more. kept: on_forgotten follows; else forget it now. */
     void (*on_settled)(void *arg, struct run *run, bool kept);
@@ -57,13 +59,13 @@ struct run_host {
     void (*on_forgotten)(void *arg, struct run *run);
 };
 
-/* run_new(host, job): copies job. Gives (see above); NULL: no memory. Call one of the next two at
- * once. */
-MUST_CHECK struct run *run_new(const struct run_host *host, const struct claimed *job);
+/* run_new(host, job, task): copies job. task: of its type; NULL where nobody knows it. Gives (see
+   above); NULL: no memory. Call one of the next two at once. */
+MUST_CHECK struct run *run_new(const struct run_host *host, const struct claimed *job,
+                               const struct task *task);
 
-/* run_work(run, task): start the task; NULL: nobody knows the type, the job fails. May settle it.
- */
-void run_work(struct run *run, const struct task *task);
+/* run_work(run): start the task; where nobody knows the type, the job fails. May settle it. */
+void run_work(struct run *run);
 
 /* run_hand_back(run, now): hand the job back, unless it is FINISHING. now: without SIGTERM first.
  */
