@@ -7,7 +7,8 @@
  * never come back.
  *
  * The dangerous part is the time: the wait is at most a third of a lease, so
- * that two may be lost before the lease is over; jitter only shortens it. After
+ * that two may be lost before the lease is over; jitter only shortens it. One
+ * that comes due while another is unanswered follows that one's answer. After
  * a failure the next one comes soon; when Redis is up again pool.c calls
  * beat_now.
  */
@@ -38,6 +39,7 @@ struct beat {
     int64_t since_ms; /* wall clock: when we started */
     uv_timer_t timer;
     bool asking;
+    bool again; /* another one as soon as it is answered */
     bool stopped;
 };
 
@@ -81,22 +83,26 @@ static void on_answer(void *arg, enum status status, const struct heartbeat_resu
     if (result->returned > 0)
         log_warn("claims_returned", LOG_I("jobs", result->returned));
     b->options.on_answered(b->options.arg);
+    if (b->again)
+        beat_now(b);
 }
 
 void beat_now(struct beat *b)
 {
+    b->again = b->asking;
     if (b->stopped || b->asking)
         return;
+    const struct settings *settings = b->options.settings;
+    size_t capacity = (size_t)settings->worker_max_jobs;
     struct heartbeat in = {
         .worker = b->options.worker,
         .jobs = b->jobs,
-        .capacity = (size_t)b->options.settings->worker_max_jobs,
-        .queues = b->options.settings->worker_queues,
+        .capacity = capacity,
+        .queues = settings->worker_queues,
         .types = b->options.types,
-        .state = "serving",
         .since_ms = b->since_ms,
     };
-    in.count = b->options.gather(b->options.arg, b->jobs, in.capacity + RUN_KEPT_MAX, &in.complete);
+    b->options.gather(b->options.arg, &in, b->jobs, capacity + RUN_KEPT_MAX);
     b->asked_count = in.count;
     for (size_t i = 0; i < in.count; i++) {
         snprintf(b->asked[i].job, sizeof b->asked[i].job, "%s", b->jobs[i].id);

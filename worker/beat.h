@@ -25,9 +25,9 @@ struct beat_options {
     const char *worker;
     const char *types; /* as in struct claimant */
     void *arg;
-    /* Write at most `most` jobs in hand to jobs, their texts borrowed; *complete: no claim is
-       under way. Returns how many. */
-    size_t (*gather)(void *arg, struct holding *jobs, size_t most, bool *complete);
+    /* Write at most `most` jobs in hand to jobs, their texts borrowed, and fill in count, complete
+       (no claim is under way) and state. */
+    void (*gather)(void *arg, struct heartbeat *in, struct holding *jobs, size_t most);
     /* This attempt (an owner's text alone does not name it: jobs claimed in the same millisecond
        share one) is not ours any more. Borrowed. */
     void (*on_lost)(void *arg, const char *job, uint64_t attempt);
@@ -38,7 +38,8 @@ struct beat_options {
 /* beat_new(options): gives; NULL: no memory. Waits for beat_now. */
 MUST_CHECK struct beat *beat_new(const struct beat_options *options);
 
-/* beat_now(b): one at once, unless one is under way; from then on every third of a lease. */
+/* beat_now(b): one at once, or right behind the one that is under way; from then on every third of
+   a lease. */
 void beat_now(struct beat *b);
 
 /* beat_stop(b): no more; one under way is still answered to nobody. */

@@ -18,7 +18,10 @@
 static void on_signal(uv_signal_t *signal, int number)
 {
     log_info("signal", LOG_I("number", number));
-    pool_drain(signal->data);
+    if (number == SIGUSR1 || number == SIGUSR2)
+        pool_set_quiet(signal->data, number == SIGUSR1);
+    else
+        pool_drain(signal->data);
 }
 
 static int fail(const struct buf *error)
@@ -33,7 +36,13 @@ static int help(void)
     buf_puts(&text,
              "Usage: leat-worker [--help | --version]\n\n"
              "Takes jobs from Redis and runs them in task processes.\n"
-             "SIGTERM or SIGINT: finish what is in hand, then leave; twice: hand it back.\n\n"
+             "SIGTERM, SIGINT or SIGHUP: finish what is in hand, then leave; twice: hand it back.\n"
+             "SIGUSR1: be quiet, that is go on with what is in hand and take no more jobs.\n"
+             "SIGUSR2: take jobs again.\n\n"
+             "WORKER_TASKS: type[marks]=command words;… The marks, between commas: reuse (one\n"
+             "process runs one job after the other); max_attempts=n, timeout_ms=n, backoff_ms=n,\n"
+             "backoff_max_ms=n (for this type instead of JOB_MAX_ATTEMPTS, JOB_TIMEOUT_MS,\n"
+             "RETRY_BACKOFF_MS, RETRY_BACKOFF_MAX_MS; what a job itself asks for goes first).\n\n"
              "Settings, from the environment:\n");
     settings_help(SETTINGS_WORKER, &text);
     fputs(buf_text(&text), stdout);
@@ -73,6 +82,8 @@ static bool load(struct settings *settings, struct tasks *tasks, struct buf *err
            check_health_file(settings->worker_health_file, error);
 }
 
+static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+
 static void watch(uv_loop_t *loop, uv_signal_t *signal, int number, struct pool *pool)
 {
     uv_signal_init(loop, signal);
@@ -84,22 +95,20 @@ static void watch(uv_loop_t *loop, uv_signal_t *signal, int number, struct pool 
 static int serve(const struct settings *settings, const struct tasks *tasks, struct keeper *keeper)
 {
     uv_loop_t *loop = uv_default_loop();
-    uv_signal_t term, interrupt, hangup;
+    uv_signal_t watched[COUNT_OF(signals)];
     struct pool *pool = pool_new(loop, settings, tasks, keeper);
     if (!pool) {
         log_error("not_started", LOG_S("why", status_text(STATUS_NO_MEMORY)));
         return 1;
     }
-    watch(loop, &term, SIGTERM, pool);
-    watch(loop, &interrupt, SIGINT, pool);
-    watch(loop, &hangup, SIGHUP, pool);
+    for (size_t i = 0; i < COUNT_OF(signals); i++)
+        watch(loop, &watched[i], signals[i], pool);
     uv_run(loop, UV_RUN_DEFAULT);
     int code = pool_exit_code(pool);
     if (pool_is_stuck(pool))
         return code;
-    uv_close((uv_handle_t *)&term, NULL);
-    uv_close((uv_handle_t *)&interrupt, NULL);
-    uv_close((uv_handle_t *)&hangup, NULL);
+    for (size_t i = 0; i < COUNT_OF(signals); i++)
+        uv_close((uv_handle_t *)&watched[i], NULL);
     uv_run(loop, UV_RUN_DEFAULT);
     uv_loop_close(loop);
     pool_free(pool);
@@ -125,6 +134,7 @@ int main(int argc, char **argv)
     } else if (log_level_of(settings.log_level, &level)) {
         log_open("leat-worker", level);
         signal(SIGPIPE, SIG_IGN);
+        /* Until the pool is there to be told. */
         signal(SIGUSR1, SIG_IGN);
         signal(SIGUSR2, SIG_IGN);
         settings_log(&settings, SETTINGS_WORKER);

@@ -21,6 +21,7 @@
 #include "id.h"
 #include "keys.h"
 #include "log.h"
+#include "queues.h"
 #include "reaper.h"
 #include "redis.h"
 #include "run.h"
@@ -37,7 +38,7 @@
 #define NAME_MOST 100 /* of the worker's id */
 #define LAST_MS 3000  /* for Redis to take what is handed back, and for goodbye */
 
-enum phase { SERVING, DRAINING, RETURNING, LEAVING, CLOSED };
+enum phase { SERVING, QUIET, DRAINING, RETURNING, LEAVING, CLOSED };
 
 struct pool {
     uv_loop_t *loop;
@@ -48,7 +49,8 @@ struct pool {
     char name[NAME_MOST + 1];
     char connection_names[3][NAME_MOST + 8];
     struct buf channel;
-    struct buf types; /* which jobs it runs: " a b " */
+    struct buf types; /* as in struct claimant */
+    struct queues queues;
 
     struct redis *steps, *wake, *listen;
     struct queue queue;
@@ -141,7 +143,7 @@ static void on_jobs(void *arg, const struct claimed *jobs, size_t count)
             continue;
         }
         pool->runs[pool->run_count++] = run;
-        if (pool->phase == SERVING)
+        if (pool->phase == SERVING || pool->phase == QUIET)
             run_work(run);
         else
             run_hand_back(run, true);
@@ -204,14 +206,22 @@ static void on_message(void *arg, const char *data, size_t length)
         run_lose(run, "cancelled");
 }
 
-static size_t gather(void *arg, struct holding *jobs, size_t most, bool *complete)
+static const char *state_word(enum phase phase)
+{
+    if (phase == SERVING)
+        return "serving";
+    return phase == QUIET ? "quiet" : "draining";
+}
+
+static void gather(void *arg, struct heartbeat *in, struct holding *jobs, size_t most)
 {
     const struct pool *pool = arg;
     assert(pool->run_count <= most);
     for (size_t i = 0; i < pool->run_count; i++)
         jobs[i] = *run_holding(pool->runs[i]);
-    *complete = !claims_is_asking(pool->claims);
-    return pool->run_count;
+    in->count = pool->run_count;
+    in->complete = !claims_is_asking(pool->claims);
+    in->state = state_word(pool->phase);
 }
 
 static void on_lost(void *arg, const char *job, uint64_t attempt)
@@ -330,12 +340,23 @@ static void bound(struct pool *pool, int64_t wait_ms)
     uv_timer_start(&pool->timer, on_bound, (uint64_t)wait_ms, 0);
 }
 
+void pool_set_quiet(struct pool *pool, bool quiet)
+{
+    if (pool->phase != (quiet ? SERVING : QUIET))
+        return;
+    pool->phase = quiet ? QUIET : SERVING;
+    log_info(quiet ? "quiet" : "serving", LOG_I("jobs", pool->run_count));
+    claims_set_quiet(pool->claims, quiet);
+    beat_now(pool->beat);
+}
+
 void pool_drain(struct pool *pool)
 {
-    if (pool->phase == SERVING) {
+    if (pool->phase == SERVING || pool->phase == QUIET) {
         log_info("draining", LOG_I("jobs", pool->run_count));
         pool->phase = DRAINING;
         claims_stop(pool->claims);
+        beat_now(pool->beat);
         crew_close(pool->crew);
         bound(pool, pool->settings->worker_drain_ms);
     } else if (pool->phase == DRAINING || pool->phase == RETURNING) {
@@ -381,13 +402,6 @@ static void make_name(struct pool *pool)
                  uses[i]);
 }
 
-static void list_types(struct pool *pool)
-{
-    buf_putc(&pool->types, ' ');
-    for (size_t i = 0; i < pool->tasks->count; i++)
-        buf_printf(&pool->types, "%s ", pool->tasks->items[i].type);
-}
-
 static bool connect_all(struct pool *pool)
 {
     struct redis_options options = {.loop = pool->loop, .settings = pool->settings, .arg = pool};
@@ -416,10 +430,9 @@ static bool make_parts(struct pool *pool)
         .queue = &pool->queue,
         .settings = pool->settings,
         .wake = pool->wake,
-        .who = {.worker = pool->name,
-                .queues = &pool->settings->worker_queues,
-                .queue_count = 1,
-                .types = buf_text(&pool->types)},
+        .queues = &pool->queues,
+        .worker = pool->name,
+        .types = buf_text(&pool->types),
         .arg = pool,
         .room = room,
         .on_jobs = on_jobs,
@@ -440,7 +453,7 @@ static bool make_parts(struct pool *pool)
     pool->claims = claims_new(&claims);
     pool->beat = beat_new(&beat);
     pool->finishes = finishes_new(pool->loop, &pool->queue);
-    pool->reaper = reaper_new(pool->loop, &pool->queue, &pool->settings->worker_queues, 1);
+    pool->reaper = reaper_new(pool->loop, &pool->queue, pool->queues.names, pool->queues.count);
     pool->runs = calloc((size_t)pool->settings->worker_max_jobs + RUN_KEPT_MAX, sizeof *pool->runs);
     pool->host = (struct run_host){
         .loop = pool->loop,
@@ -467,10 +480,12 @@ struct pool *pool_new(uv_loop_t *loop, const struct settings *settings, const st
     pool->keeper = keeper;
     make_name(pool);
     key_make(&pool->channel, settings->key_prefix, KEY_WORKER, pool->name);
-    list_types(pool);
+    tasks_types(tasks, &pool->types);
     uv_timer_init(loop, &pool->timer);
     pool->timer.data = pool;
-    if (buf_ok(&pool->channel) && buf_ok(&pool->types) && connect_all(pool) && make_parts(pool))
+    if (buf_ok(&pool->channel) && buf_ok(&pool->types) &&
+        queues_init(&pool->queues, settings->worker_queues) && connect_all(pool) &&
+        make_parts(pool))
         return pool;
     /* What could not be made is NULL, and freeing that is harmless. */
     close_all(pool);
@@ -495,6 +510,7 @@ void pool_free(struct pool *pool)
         return;
     buf_clear(&pool->channel);
     buf_clear(&pool->types);
+    queues_clear(&pool->queues);
     free(pool->runs);
     free(pool);
 }

@@ -3,12 +3,13 @@
  * out.
  *
  *     SERVING    takes jobs
+ *     QUIET      takes none, goes on with those in hand, until SERVING or DRAINING
  *     DRAINING   takes none; waits for those in hand, at most WORKER_DRAIN_MS
  *     RETURNING  ends the tasks that are left and hands their jobs back
  *     LEAVING    has no job; says goodbye to Redis, waits for the last processes
  *     CLOSED     everything is closed; the loop ends by itself
  *
- * Each phase has an upper bound, also while Redis is away: then the leases of
+ * From DRAINING on each phase has an upper bound, also while Redis is away: then the leases of
  * what is still in hand run out, and others go on.
  *
  * Three connections: one for the steps, one that blocks for tokens, one that
@@ -34,6 +35,9 @@ struct pool;
  */
 MUST_CHECK struct pool *pool_new(uv_loop_t *loop, const struct settings *settings,
                                  const struct tasks *tasks, struct keeper *keeper);
+
+/* pool_set_quiet(pool, quiet): QUIET, or SERVING again. Nothing once it drains. */
+void pool_set_quiet(struct pool *pool, bool quiet);
 
 /* pool_drain(pool): DRAINING. The second time: RETURNING at once, with SIGKILL. */
 void pool_drain(struct pool *pool);
