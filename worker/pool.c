@@ -25,6 +25,7 @@
 #include "reaper.h"
 #include "redis.h"
 #include "run.h"
+#include "scheduler.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -59,6 +60,7 @@ struct pool {
     struct beat *beat;
     struct finishes *finishes;
     struct reaper *reaper;
+    struct scheduler *scheduler;
 
     struct run_host host;
     struct run **runs; /* worker_max_jobs places, and RUN_KEPT_MAX for those that come back */
@@ -276,6 +278,7 @@ static void close_all(struct pool *pool)
     each_run(pool, run_give_up);
     forget_all(pool);
     finishes_free(pool->finishes);
+    scheduler_free(pool->scheduler);
     reaper_free(pool->reaper);
     beat_free(pool->beat);
     claims_free(pool->claims);
@@ -454,6 +457,7 @@ static bool make_parts(struct pool *pool)
     pool->beat = beat_new(&beat);
     pool->finishes = finishes_new(pool->loop, &pool->queue);
     pool->reaper = reaper_new(pool->loop, &pool->queue, pool->queues.names, pool->queues.count);
+    pool->scheduler = scheduler_new(pool->loop, &pool->queue);
     pool->runs = calloc((size_t)pool->settings->worker_max_jobs + RUN_KEPT_MAX, sizeof *pool->runs);
     pool->host = (struct run_host){
         .loop = pool->loop,
@@ -465,7 +469,8 @@ static bool make_parts(struct pool *pool)
         .on_settled = on_settled,
         .on_forgotten = on_forgotten,
     };
-    return pool->crew && pool->claims && pool->beat && pool->finishes && pool->reaper && pool->runs;
+    return pool->crew && pool->claims && pool->beat && pool->finishes && pool->reaper &&
+           pool->scheduler && pool->runs;
 }
 
 struct pool *pool_new(uv_loop_t *loop, const struct settings *settings, const struct tasks *tasks,
