@@ -10,6 +10,7 @@
 #include "log.h"
 #include "reaper.h"
 #include "routes.h"
+#include "scheduler.h"
 
 #include <string.h>
 
@@ -20,6 +21,7 @@ static void release(struct gateway *g)
     server_free(g->server);
     hub_free(g->hub);
     reaper_free(g->reaper);
+    scheduler_free(g->scheduler);
     redis_free(g->redis);
     uv_close((uv_handle_t *)&g->drain, NULL);
     uv_close((uv_handle_t *)&g->stop, NULL);
@@ -96,7 +98,8 @@ static bool make_parts(struct gateway *g)
     g->queue = (struct queue){.redis = g->redis, .settings = g->settings};
     g->hub = hub_new(&g->loop, g->settings, &g->queue);
     g->reaper = reaper_new(&g->loop, &g->queue, NULL, 0);
-    return g->hub && g->reaper;
+    g->scheduler = scheduler_new(&g->loop, &g->queue);
+    return g->hub && g->reaper && g->scheduler;
 }
 
 bool gateway_init(struct gateway *g, const struct settings *settings, int port, bool port_shared,

@@ -21,6 +21,7 @@
 #include <uv.h>
 
 struct reaper;
+struct scheduler;
 
 struct gateway {
     const struct settings *settings;
@@ -30,6 +31,7 @@ struct gateway {
     struct hub *hub;
     struct server *server;
     struct reaper *reaper;
+    struct scheduler *scheduler;
     uv_async_t stop;      /* gateway_stop, from another thread */
     uv_timer_t drain;     /* looks whether all connections are gone */
     int64_t drain_end_ms; /* by the loop's clock */
