@@ -38,7 +38,7 @@ static void plan(struct finishes *f)
 static void put_back_alone(struct finishes *f, struct finishing *const *batch, size_t count)
 {
     for (size_t i = count; i-- > 0;) {
-        batch[i]->alone = true;
+        batch[i]->again = true;
         batch[i]->next = f->first;
         f->first = batch[i];
         if (!batch[i]->next)
@@ -78,12 +78,12 @@ static void send_next(struct finishes *f)
     size_t count = 0;
     if (f->sent_count > 0)
         return;
-    while (f->first && count < FINISHES_MOST && (count == 0 || !f->first->alone)) {
+    while (f->first && count < FINISHES_MOST && (count == 0 || !f->first->again)) {
         struct finishing *one = take_first(f);
         jobs[count] = *one->job;
         in[count] = one->finish;
         f->sent[count++] = one;
-        if (one->alone)
+        if (one->again)
             break;
     }
     f->sent_count = count;
@@ -96,7 +96,7 @@ static void send_next(struct finishes *f)
 void finishes_put(struct finishes *f, struct finishing *one)
 {
     one->next = NULL;
-    one->alone = false;
+    one->again = false;
     *f->end = one;
     f->end = &one->next;
     plan(f);

@@ -7,7 +7,8 @@
  *
  * Nothing is decided here. Each job is told what its step came to, as if it had
  * been alone; so where Redis answers a step for several with an error, which may
- * lie with any of them, each is sent again by itself.
+ * lie with any of them, each is sent again by itself. (A script that fails has
+ * done all that stands before the error.)
  *
  * Thread: the loop's.
  */
@@ -31,8 +32,9 @@ struct finishing {
     /* Its answer: exactly once, never from inside finishes_put. result: for STATUS_OK. */
     void (*fn)(void *arg, enum status status, const struct finish_result *result);
     void *arg;
-    struct finishing *next; /* from here on: private to finishes.c */
-    bool alone;
+    bool again; /* told: it was sent before, in a step that failed, so FENCED may be that one's work
+                 */
+    struct finishing *next; /* private to finishes.c */
 };
 
 /* finishes_new(loop, queue): borrows both until finishes_free. Gives; NULL: no memory. */
