@@ -204,6 +204,31 @@ def what_a_drained_worker_hands_back_is_taken_elsewhere_at_once(leat):
     same(leaving.wait(5), 0, "exit code")
 
 
+# ---- schedules ----
+
+
+def an_occasion_of_a_schedule_counts_once_whoever_is_there(leat):
+    every = int(ms(250))
+    leat.redis("HSET", "schedule:s", "every_ms", every, "cron", "", "missed", "one", "type", "generate_messages",
+               "feature_id", "f", "body_hash", "", "priority", 5, "deadline_ms", 60000, "created", 1, "fired", 0,
+               "skipped", 0)
+    leat.redis("ZADD", "schedules", leat.redis("TIME")[0] + "000", "s")
+
+    def fired():
+        return int(leat.redis("HGET", "schedule:s", "fired"))
+
+    for goal in (6, 12):
+        programs = [leat.gateway(), leat.gateway(API_LOOPS="2")]
+        programs += [leat.worker(ready=False, TASK_MESSAGE_COUNT="1") for _ in range(3)]
+        until(lambda g=goal: fired() >= g, 20, lambda: f"it fires; so far {fired()}")
+        for program in programs:
+            program.kill()
+    jobs = [leat.redis.hash(key) for key in leat.redis.keys() if key.startswith("job:")]
+    occasions = [job["occasion"] for job in jobs if job.get("schedule") == "s"]
+    same((len(occasions), len(set(occasions))), (fired(), fired()), "jobs, and occasions that have one")
+    check(all(int(b) - int(a) >= every for a, b in zip(sorted(occasions), sorted(occasions)[1:])), "on its grid")
+
+
 # ---- a slow Redis ----
 
 
