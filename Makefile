@@ -48,7 +48,7 @@ FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
 
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 COMMON_OBJ := $(call objects,$(COMMON_SRC)) $(OBJ)/common/lua.o
-API_OBJ    := $(call objects,$(API_SRC))
+API_OBJ    := $(call objects,$(API_SRC)) $(OBJ)/api/openapi.o
 WORKER_OBJ := $(call objects,$(WORKER_SRC))
 TASK_OBJ   := $(call objects,$(TASK_SRC))
 
@@ -141,6 +141,14 @@ $(OBJ)/common/lua.c: $(LUA) scripts/embed-lua
 $(OBJ)/common/lua.o: $(OBJ)/common/lua.c $(BUILT_WITH)
 	$(CC) $(ALL_CFLAGS) -iquote common -c -o $@ $<
 
+# What GET /openapi.json answers, likewise.
+$(OBJ)/api/openapi.c: api/openapi.json scripts/embed-json
+	@mkdir -p $(@D)
+	scripts/embed-json about_openapi_text $< >$@
+
+$(OBJ)/api/openapi.o: $(OBJ)/api/openapi.c $(BUILT_WITH)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
 
 ## run: start it all on this machine, with a Redis of its own, and show one chat; Ctrl-C ends it
@@ -151,12 +159,12 @@ run: all | $(DEPS)/run
 ## test: unit tests, steps against Redis, examples, stories (TESTS="unit steps" for some, SAN=… for a sanitizer)
 .PHONY: test
 TESTS ?= unit steps examples stories
-BROWSER := tests/story/browser/node_modules/.package-lock.json
-test: all $(UNIT) $(STEPS) $(if $(filter stories,$(TESTS)),$(BROWSER)) | $(DEPS)/test $(DEPS)/run
+NODE_MODULES := $(patsubst %,tests/story/%/node_modules/.package-lock.json,browser openapi)
+test: all $(UNIT) $(STEPS) $(if $(filter stories,$(TESTS)),$(NODE_MODULES)) | $(DEPS)/test $(DEPS)/run
 	@OUT=$(OUT) SAN=$(SAN) scripts/test $(TESTS)
 
-# What the stories in a browser are written with.
-$(BROWSER): tests/story/browser/package-lock.json | $(DEPS)/browser
+# What the stories in a browser, and those of the document, are written with.
+tests/story/%/node_modules/.package-lock.json: tests/story/%/package-lock.json | $(DEPS)/browser
 	@npm ci --silent --no-audit --no-fund --prefix $(<D)
 	@touch $@
 

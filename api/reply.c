@@ -15,8 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define METHODS "GET, HEAD, POST, DELETE, OPTIONS"
-#define METHODS_READ "GET, HEAD, OPTIONS"
 #define ORIGIN_MAX 300
 #define FIELDS_MAX (REPLY_CORS_FIELDS + 6)
 
@@ -27,11 +25,14 @@ static const struct {
 } table[] = {
     [PROBLEM_BAD_REQUEST] = {400, "bad-request", "The request breaks a rule"},
     [PROBLEM_NOT_FOUND] = {404, "not-found", "There is nothing at this path"},
-    [PROBLEM_NO_JOB] = {404, "no-job", "The chat has no such job"},
+    [PROBLEM_NO_JOB] = {404, "no-job", "There is no such job"},
+    [PROBLEM_NO_ROUTE] = {404, "no-route", "The feature has no route"},
+    [PROBLEM_NO_SCHEDULE] = {404, "no-schedule", "There is no such schedule"},
     [PROBLEM_METHOD] = {405, "method-not-allowed", "This path does not know the method"},
     [PROBLEM_TIMEOUT] = {408, "timeout", "The request took too long to come"},
     [PROBLEM_CHAT_BUSY] = {409, "chat-busy", "The chat is still answering another question"},
     [PROBLEM_CHAT_FOREIGN] = {409, "chat-foreign", "The chat's stream belongs to another program"},
+    [PROBLEM_NOT_DEAD] = {409, "job-not-dead", "Only a dead job can be tried again"},
     [PROBLEM_BODY_TOO_LARGE] = {413, "body-too-large", "The body is too large"},
     [PROBLEM_TARGET_TOO_LONG] = {414, "target-too-long", "The request's target is too long"},
     [PROBLEM_MEDIA_TYPE] = {415, "media-type", "The body must be JSON"},
@@ -43,6 +44,11 @@ static const struct {
     [PROBLEM_INTERNAL] = {500, "internal", "Something went wrong here"},
     [PROBLEM_HTTP_VERSION] = {505, "http-version", "This version of HTTP is not understood"},
 };
+
+const char *reply_problem_name(enum problem problem)
+{
+    return table[problem].name;
+}
 
 enum problem reply_problem_of(int http_status)
 {
@@ -148,17 +154,16 @@ static size_t problem_fields(int http_status, char wait[12], struct exchange_fie
     return 2;
 }
 
-void reply_problem(struct exchange *e, const struct settings *settings, enum problem problem,
-                   const char *detail, const char *job)
+/* more: NULL, or one more header. */
+static void give_problem(struct exchange *e, const struct settings *settings, enum problem problem,
+                         const char *detail, const char *job, const struct exchange_field *more)
 {
     struct exchange_field fields[4];
     char wait[12];
     int http_status = table[problem].http_status;
     size_t count = problem_fields(http_status, wait, fields);
-    if (problem == PROBLEM_METHOD) {
-        bool stream = strncmp(exchange_target(e), "/stream", strlen("/stream")) == 0;
-        fields[count++] = (struct exchange_field){"Allow", stream ? METHODS : METHODS_READ};
-    }
+    if (more)
+        fields[count++] = *more;
     if (*job)
         fields[count++] = (struct exchange_field){"Leat-Job", job};
     struct buf body = {0};
@@ -167,12 +172,26 @@ void reply_problem(struct exchange *e, const struct settings *settings, enum pro
     buf_clear(&body);
 }
 
-void reply_json(struct exchange *e, const struct settings *settings, int http_status,
-                const struct buf *body)
+void reply_problem(struct exchange *e, const struct settings *settings, enum problem problem,
+                   const char *detail, const char *job)
 {
-    const struct exchange_field type = {"Content-Type", "application/json"};
+    give_problem(e, settings, problem, detail, job, NULL);
+}
+
+void reply_method(struct exchange *e, const struct settings *settings, const char *allow)
+{
+    const struct exchange_field more = {"Allow", allow};
+    give_problem(e, settings, PROBLEM_METHOD, "Allow says which methods there are.", "", &more);
+}
+
+void reply_json(struct exchange *e, const struct settings *settings, int http_status,
+                const struct exchange_field *more, size_t count, const struct buf *body)
+{
+    struct exchange_field fields[REPLY_MORE_FIELDS + 1] = {{"Content-Type", "application/json"}};
+    for (size_t i = 0; i < count; i++)
+        fields[i + 1] = more[i];
     if (buf_ok(body))
-        answer(e, settings, http_status, &type, 1, buf_text(body), body->length);
+        answer(e, settings, http_status, fields, count + 1, buf_text(body), body->length);
     else
         exchange_abort(e);
 }
@@ -182,11 +201,11 @@ void reply_no_content(struct exchange *e, const struct settings *settings)
     answer(e, settings, 204, NULL, 0, "", 0);
 }
 
-void reply_preflight(struct exchange *e, const struct settings *settings)
+void reply_preflight(struct exchange *e, const struct settings *settings, const char *allow)
 {
     const struct exchange_field fields[] = {
-        {"Allow", METHODS},
-        {"Access-Control-Allow-Methods", METHODS},
+        {"Allow", allow},
+        {"Access-Control-Allow-Methods", allow},
         {"Access-Control-Allow-Headers", "Content-Type, Last-Event-ID, Idempotency-Key"},
         {"Access-Control-Max-Age", "600"},
     };

@@ -19,10 +19,13 @@ enum problem {
     PROBLEM_BAD_REQUEST,
     PROBLEM_NOT_FOUND,
     PROBLEM_NO_JOB,
-    PROBLEM_METHOD,
+    PROBLEM_NO_ROUTE,
+    PROBLEM_NO_SCHEDULE,
+    PROBLEM_METHOD, /* by reply_method */
     PROBLEM_TIMEOUT,
     PROBLEM_CHAT_BUSY,
     PROBLEM_CHAT_FOREIGN,
+    PROBLEM_NOT_DEAD,
     PROBLEM_BODY_TOO_LARGE,
     PROBLEM_TARGET_TOO_LONG,
     PROBLEM_MEDIA_TYPE,
@@ -33,7 +36,11 @@ enum problem {
     PROBLEM_OVERLOADED,  /* this gateway is full or draining */
     PROBLEM_INTERNAL,
     PROBLEM_HTTP_VERSION,
+    PROBLEM_COUNT,
 };
+
+/* reply_problem_name(problem): the last word of its `type`. Static. */
+const char *reply_problem_name(enum problem problem);
 
 /* The problem that a refusal of the server itself is (server_handlers.on_refused, on_turned_away).
  */
@@ -42,11 +49,14 @@ enum problem reply_problem_of(int http_status);
 /**
  * reply_problem(e, settings, problem, detail, job)
  * Answer with a problem. job: an id that the client should know of; "" for none.
- * 429 and 503 get a Retry-After of 1 to 5 s (random), 405 its Allow.
+ * 429 and 503 get a Retry-After of 1 to 5 s (random).
  * Borrows all.
  */
 void reply_problem(struct exchange *e, const struct settings *settings, enum problem problem,
                    const char *detail, const char *job);
+
+/* reply_method(e, settings, allow): 405, and the methods that the path knows. Borrows all. */
+void reply_method(struct exchange *e, const struct settings *settings, const char *allow);
 
 /* reply_problem_raw(settings, who, problem, detail, out): the same for one that is turned
    away: append the whole answer. Borrows all. */
@@ -58,15 +68,19 @@ void reply_problem_raw(const struct settings *settings, const struct turned_away
 void reply_come_again_raw(const struct settings *settings, const struct turned_away *who,
                           struct buf *out);
 
-/* reply_json(e, settings, http_status, body): answer with a JSON text. Borrows all. */
+/* The most headers that reply_json takes. */
+#define REPLY_MORE_FIELDS 3
+
+/* reply_json(e, settings, http_status, more, count, body): answer with a JSON text, and some
+   more headers. Borrows all. */
 void reply_json(struct exchange *e, const struct settings *settings, int http_status,
-                const struct buf *body);
+                const struct exchange_field *more, size_t count, const struct buf *body);
 
 /* reply_no_content(e, settings): 204. */
 void reply_no_content(struct exchange *e, const struct settings *settings);
 
-/* reply_preflight(e, settings): the answer to OPTIONS. */
-void reply_preflight(struct exchange *e, const struct settings *settings);
+/* reply_preflight(e, settings, allow): the answer to OPTIONS: the methods that the path knows. */
+void reply_preflight(struct exchange *e, const struct settings *settings, const char *allow);
 
 /* Room for the headers that every answer to another origin's page needs. */
 #define REPLY_CORS_FIELDS 3

@@ -8,8 +8,10 @@
  */
 #include "request.h"
 
+#include "admin.h"
 #include "id.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define LAST_EVENT_ID_RULE "an entry's id (two numbers joined by a dash) or the word end"
@@ -96,7 +98,44 @@ static bool store_events(struct request *request, const struct part *value)
     return request->all_events;
 }
 
-static const struct parameter {
+static bool store_state(struct request *request, const struct part *value)
+{
+    request->state = job_state_read(value->bytes, value->length);
+    return job_is_alive(request->state) || request->state == JOB_DEAD;
+}
+
+static bool store_queue(struct request *request, const struct part *value)
+{
+    return store_name(request->queue, value);
+}
+
+static bool store_own_name(struct request *request, const struct part *value)
+{
+    return store_name(request->name, value);
+}
+
+static bool store_limit(struct request *request, const struct part *value)
+{
+    request->limit = 0;
+    for (size_t i = 0; i < value->length; i++) {
+        char c = value->bytes[i];
+        if (c < '0' || c > '9' || request->limit > REQUEST_LIMIT_MOST)
+            return false;
+        request->limit = 10 * request->limit + (size_t)(c - '0');
+    }
+    return request->limit >= 1 && request->limit <= REQUEST_LIMIT_MOST;
+}
+
+static bool store_page_cursor(struct request *request, const struct part *value)
+{
+    memcpy(request->page_cursor, value->bytes, value->length + 1);
+    return value->length > 0 && strlen(value->bytes) == value->length &&
+           admin_cursor_is_good(value->bytes);
+}
+
+#define NAME_RULE "1 to 128 characters of A-Z a-z 0-9 _ . -"
+
+static const struct {
     const char *name;
     store_fn *store;
     const char *wrong, *twice, *escape;
@@ -106,14 +145,26 @@ static const struct parameter {
         name, store, name " must be " rule ".", name " may be given only once.",                  \
             "In the value of " name ", a percent sign is not followed by two hexadecimal digits." \
     }
-    ROW("feature_id", store_feature, "1 to 128 characters of A-Z a-z 0-9 _ . -"),
-    ROW("chat_id", store_chat, "1 to 128 characters of A-Z a-z 0-9 _ . -"),
-    ROW("job", store_job, "a job's id, which is a UUID"),
-    ROW("last_event_id", store_cursor, LAST_EVENT_ID_RULE),
-    ROW("if_busy", store_if_busy, "reject or replace"),
-    ROW("events", store_events, "all"),
+    [PARAMETER_FEATURE_ID] = ROW("feature_id", store_feature, NAME_RULE),
+    [PARAMETER_CHAT_ID] = ROW("chat_id", store_chat, NAME_RULE),
+    [PARAMETER_JOB] = ROW("job", store_job, "a job's id, which is a UUID"),
+    [PARAMETER_LAST_EVENT_ID] = ROW("last_event_id", store_cursor, LAST_EVENT_ID_RULE),
+    [PARAMETER_IF_BUSY] = ROW("if_busy", store_if_busy, "reject or replace"),
+    [PARAMETER_EVENTS] = ROW("events", store_events, "all"),
+    [PARAMETER_STATE] = ROW("state", store_state, "waiting, delayed, running or dead"),
+    [PARAMETER_QUEUE] = ROW("queue", store_queue, NAME_RULE),
+    [PARAMETER_LIMIT] = ROW("limit", store_limit, "a whole number from 1 to 100"),
+    [PARAMETER_CURSOR] = ROW("cursor", store_page_cursor, "the cursor of an earlier page"),
+    [PARAMETER_ID] = ROW("id", store_job, "a job's id, which is a UUID"),
+    [PARAMETER_NAME] = ROW("name", store_own_name, NAME_RULE),
+    [PARAMETER_FEATURE] = ROW("feature", store_feature, NAME_RULE),
 #undef ROW
 };
+
+const char *parameter_name(enum parameter parameter)
+{
+    return table[parameter].name;
+}
 
 static int hex_value(char c)
 {
@@ -158,7 +209,7 @@ static size_t find(const struct part *name)
 }
 
 /* One name=value; seen has a bit for each row that was there before. */
-static const char *read_pair(const char *at, const char *end, unsigned *seen,
+static const char *read_pair(const char *at, const char *end, unsigned reads, unsigned *seen,
                              struct request *request)
 {
     struct part part;
@@ -166,8 +217,10 @@ static const char *read_pair(const char *at, const char *end, unsigned *seen,
     if (!decode(at, equals ? equals : end, &part))
         return "In a parameter's name, a percent sign is not followed by two hexadecimal digits.";
     size_t row = find(&part);
-    if (row == COUNT_OF(table))
-        return NULL;
+    if (row == COUNT_OF(table) || !(reads & REQUEST_READS(row)))
+        return reads & REQUEST_PASSES_OVER || at == end
+                   ? NULL
+                   : "The query has a parameter that this call does not know.";
     if (*seen & 1u << row)
         return table[row].twice;
     *seen |= 1u << row;
@@ -187,25 +240,111 @@ static void read_path(const char *at, size_t length, struct request *request)
     memcpy(request->path, at, length);
 }
 
-const char *request_read(const char *target, size_t length, struct request *request)
+void request_read_path(const char *target, size_t length, struct request *request)
 {
-    *request = (struct request){.if_busy = IF_BUSY_REJECT};
-    if (length == 0)
-        return NULL;
-    const char *end = target + length, *query = memchr(target, '?', length);
+    *request = (struct request){
+        .if_busy = IF_BUSY_REJECT,
+        .queue = "default",
+        .limit = REQUEST_LIMIT_STANDARD,
+    };
+    const char *query = length > 0 ? memchr(target, '?', length) : NULL;
+    read_path(target, query ? (size_t)(query - target) : length, request);
+}
+
+const char *request_read_query(const char *target, size_t length, unsigned reads,
+                               struct request *request)
+{
+    const char *end = target + length, *query = length > 0 ? memchr(target, '?', length) : NULL;
     unsigned seen = 0;
-    read_path(target, (size_t)((query ? query : end) - target), request);
     for (const char *at = query ? query + 1 : end, *stop; at < end; at = stop + 1) {
         stop = memchr(at, '&', (size_t)(end - at));
         if (!stop)
             stop = end;
-        const char *wrong = read_pair(at, stop, &seen, request);
+        const char *wrong = read_pair(at, stop, reads, &seen, request);
         if (wrong)
             return wrong;
         if (stop == end)
             break;
     }
     return NULL;
+}
+
+/* ---- paths ---- */
+
+/* One part of a path and its pattern, from behind a slash to before the next. */
+struct pair {
+    const char *path, *pattern;
+    size_t path_length, pattern_length;
+};
+
+static bool is_braced(const struct pair *pair)
+{
+    return *pair->pattern == '{';
+}
+
+static void begin(struct pair *pair, const char *path, const char *pattern)
+{
+    *pair = (struct pair){path, pattern, strcspn(path, "/"), strcspn(pattern, "/")};
+}
+
+/* False: one of them has no further part. */
+static bool go_on(struct pair *pair)
+{
+    const char *path = pair->path + pair->path_length;
+    const char *pattern = pair->pattern + pair->pattern_length;
+    if (!*path || !*pattern)
+        return false;
+    begin(pair, path + 1, pattern + 1);
+    return true;
+}
+
+static bool fits(const struct pair *pair)
+{
+    if (is_braced(pair))
+        return pair->path_length > 0;
+    return pair->path_length == pair->pattern_length &&
+           memcmp(pair->path, pair->pattern, pair->path_length) == 0;
+}
+
+bool request_match(const struct request *request, const char *pattern)
+{
+    struct pair pair;
+    begin(&pair, request->path, pattern);
+    do {
+        if (!fits(&pair))
+            return false;
+    } while (go_on(&pair));
+    return !pair.path[pair.path_length] && !pair.pattern[pair.pattern_length];
+}
+
+static const char *read_part(const struct pair *pair, struct request *request)
+{
+    struct part part;
+    size_t row = 0;
+    while (!is(pair->pattern + 1, pair->pattern_length - 2, table[row].name))
+        row++; /* the patterns are ours */
+    if (!decode(pair->path, pair->path + pair->path_length, &part))
+        return table[row].escape;
+    return part.too_long || !table[row].store(request, &part) ? table[row].wrong : NULL;
+}
+
+const char *request_read_parts(struct request *request, const char *pattern)
+{
+    struct pair pair;
+    const char *wrong = NULL;
+    begin(&pair, request->path, pattern);
+    do {
+        if (is_braced(&pair))
+            wrong = read_part(&pair, request);
+    } while (!wrong && go_on(&pair));
+    return wrong;
+}
+
+void request_stream(const char *feature_id, const char *chat_id, const char *job,
+                    char out[REQUEST_STREAM_SIZE])
+{
+    snprintf(out, REQUEST_STREAM_SIZE, "/stream?feature_id=%s&chat_id=%s%s%s", feature_id, chat_id,
+             *job ? "&job=" : "", job);
 }
 
 const char *request_check_chat(const struct request *request)

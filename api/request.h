@@ -20,28 +20,95 @@
 
 #define REQUEST_PATH_SIZE 257
 
+/* The parameters that we know: of the query, and parts of paths. */
+enum parameter {
+    PARAMETER_FEATURE_ID,
+    PARAMETER_CHAT_ID,
+    PARAMETER_JOB,
+    PARAMETER_LAST_EVENT_ID,
+    PARAMETER_IF_BUSY,
+    PARAMETER_EVENTS,
+    PARAMETER_STATE,
+    PARAMETER_QUEUE,
+    PARAMETER_LIMIT,
+    PARAMETER_CURSOR,
+    PARAMETER_ID, /* these three in paths only */
+    PARAMETER_NAME,
+    PARAMETER_FEATURE,
+    PARAMETER_COUNT,
+};
+
+/* parameter_name(parameter): as it stands in a query or in a path's pattern. */
+const char *parameter_name(enum parameter parameter);
+
+/* A set of parameters has the bit REQUEST_READS(p) for each of them; with
+   REQUEST_PASSES_OVER, names that are not in it do no harm. */
+#define REQUEST_READS(parameter) (1u << (parameter))
+#define REQUEST_PASSES_OVER (1u << 31)
+
+#define REQUEST_LIMIT_STANDARD 50
+#define REQUEST_LIMIT_MOST 100
+
 struct request {
     char path[REQUEST_PATH_SIZE];   /* as it came, not decoded; "" when it cannot be one of ours */
-    char feature_id[JOB_NAME_SIZE]; /* "" when not given, as with the next two */
+    char feature_id[JOB_NAME_SIZE]; /* "" when not given, as with the next two; or {feature} */
     char chat_id[JOB_NAME_SIZE];
-    char job[JOB_ID_SIZE]; /* in lower case */
+    char job[JOB_ID_SIZE]; /* in lower case; or {id} */
     struct cursor cursor;  /* last_event_id; the header, where there is one, goes first */
     enum if_busy if_busy;
-    bool all_events; /* events=all */
+    bool all_events;                 /* events=all */
+    enum job_state state;            /* JOB_NONE when not given */
+    char queue[JOB_NAME_SIZE];       /* "default" when not given; or {queue} */
+    char name[JOB_NAME_SIZE];        /* {name} */
+    size_t limit;                    /* 1 to REQUEST_LIMIT_MOST */
+    char page_cursor[JOB_NAME_SIZE]; /* "" when not given */
 };
 
 /**
- * request_read(target, length, request)
- * Take a target such as "/stream?feature_id=a&chat_id=b" apart.
+ * request_read_path(target, length, request)
+ * Begin to take a target such as "/stream?feature_id=a&chat_id=b" apart: the path, and what
+ * a request has that asks for nothing.
  *
  * Borrows target. The path ends at the first "?"; one of more than 256 bytes, or
  * with bytes that are not visible ASCII, or that does not begin with "/", is read
- * as "". Names and values are percent-decoded exactly once ("+" stays "+").
- * Parameters that we do not know are passed over; one that we know may stand
- * once only, and never empty.
- * NULL: request is filled. Otherwise why not (400), and only the path is meant.
+ * as "".
  */
-MUST_CHECK const char *request_read(const char *target, size_t length, struct request *request);
+void request_read_path(const char *target, size_t length, struct request *request);
+
+/**
+ * request_read_query(target, length, reads, request)
+ * Go on behind the path, with the parameters in the set `reads`.
+ *
+ * Borrows target. Names and values are percent-decoded exactly once ("+" stays "+").
+ * A parameter may stand once only, and never empty.
+ * NULL: request is filled. Otherwise why not (400).
+ */
+MUST_CHECK const char *request_read_query(const char *target, size_t length, unsigned reads,
+                                          struct request *request);
+
+/**
+ * request_match(request, pattern)
+ * Whether the path is the pattern's. A part of the pattern in braces, "/jobs/{id}/retry",
+ * stands for one part of the path that is not empty. Borrows pattern.
+ */
+bool request_match(const struct request *request, const char *pattern);
+
+/**
+ * request_read_parts(request, pattern)
+ * Take what stands in place of the braces, percent-decoded once, as a query's value.
+ * NULL: request has it. Otherwise why not, as of request_read_query.
+ */
+MUST_CHECK const char *request_read_parts(struct request *request, const char *pattern);
+
+/* Room for the longest, and its NUL. */
+#define REQUEST_STREAM_SIZE (2 * JOB_NAME_SIZE + JOB_ID_SIZE + 64)
+
+/**
+ * request_stream(feature_id, chat_id, job, out)
+ * Write the target of a chat's stream, pinned to a job ("" for none). Borrows all.
+ */
+void request_stream(const char *feature_id, const char *chat_id, const char *job,
+                    char out[REQUEST_STREAM_SIZE]);
 
 /**
  * request_check_chat(request)

@@ -7,72 +7,117 @@
  */
 #include "routes.h"
 
+#include "about.h"
 #include "gateway.h"
+#include "jobs.h"
+#include "operate.h"
 #include "reply.h"
-#include "visit.h"
+#include "schedules.h"
+#include "stream.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-static void health_live(struct visit *visit);
-static void health_ready(struct visit *visit);
+#define P(name) REQUEST_READS(PARAMETER_##name)
+#define OF_STREAM                                                                      \
+    (P(FEATURE_ID) | P(CHAT_ID) | P(JOB) | P(LAST_EVENT_ID) | P(IF_BUSY) | P(EVENTS) | \
+     REQUEST_PASSES_OVER)
+#define OF_STREAM_HEAD (ROUTE_CHAT | ROUTE_CURSOR | ROUTE_KEY)
+#define OF_PAGE (P(QUEUE) | P(LIMIT) | P(CURSOR))
+#define ANY REQUEST_PASSES_OVER
 
-static const struct route {
-    const char *path;
-    const char *method;
-    void (*run)(struct visit *visit);
-} table[] = {
-    {"/stream", "POST", visit_start},  {"/stream", "GET", visit_follow},
-    {"/stream", "HEAD", visit_follow}, {"/stream", "DELETE", visit_stop},
-    {"/livez", "GET", health_live},    {"/livez", "HEAD", health_live},
-    {"/readyz", "GET", health_ready},  {"/readyz", "HEAD", health_ready},
+/* Of two paths that fit, the first is meant. */
+/* clang-format off */
+static const struct route table[] = {
+    {"/stream", "POST", OF_STREAM, OF_STREAM_HEAD | ROUTE_BODY, stream_start},
+    {"/stream", "GET", OF_STREAM, OF_STREAM_HEAD, stream_follow},
+    {"/stream", "DELETE", OF_STREAM, OF_STREAM_HEAD, stream_stop},
+    {"/jobs", "POST", P(IF_BUSY), ROUTE_KEY | ROUTE_BODY | ROUTE_NEEDS_BODY, jobs_start},
+    {"/jobs", "GET", P(STATE) | OF_PAGE, 0, jobs_list},
+    {"/jobs", "DELETE", P(STATE) | P(QUEUE) | P(LIMIT), 0, jobs_purge},
+    {"/jobs/retry", "POST", OF_PAGE, 0, jobs_retry_many},
+    {"/jobs/{id}", "GET", 0, 0, jobs_show},
+    {"/jobs/{id}", "DELETE", 0, 0, jobs_stop},
+    {"/jobs/{id}/retry", "POST", 0, 0, jobs_retry},
+    {"/queues", "GET", 0, 0, operate_queues},
+    {"/queues/{queue}", "GET", 0, 0, operate_queue},
+    {"/queues/{queue}/pause", "POST", 0, 0, operate_pause},
+    {"/queues/{queue}/resume", "POST", 0, 0, operate_resume},
+    {"/routes", "GET", 0, 0, operate_routes},
+    {"/routes/{feature}", "GET", 0, 0, operate_route},
+    {"/routes/{feature}", "PUT", 0, ROUTE_BODY | ROUTE_NEEDS_BODY, operate_lead},
+    {"/routes/{feature}", "DELETE", 0, 0, operate_unlead},
+    {"/schedules", "GET", 0, 0, schedules_list},
+    {"/schedules/{name}", "GET", 0, 0, schedules_show},
+    {"/schedules/{name}", "PUT", 0, ROUTE_BODY | ROUTE_NEEDS_BODY, schedules_put},
+    {"/schedules/{name}", "DELETE", 0, 0, schedules_drop},
+    {"/workers", "GET", 0, 0, operate_workers},
+    {"/livez", "GET", ANY, 0, about_live},
+    {"/readyz", "GET", ANY, 0, about_ready},
+    {"/openapi.json", "GET", ANY, 0, about_openapi},
 };
+/* clang-format on */
 
-static void answer_health(struct visit *visit)
+const struct route *routes_table(size_t *count)
 {
-    struct buf body = {0};
-    buf_puts(&body, "{\"status\": \"ok\"}\n");
-    reply_json(visit->exchange, visit->gateway->settings, 200, &body);
-    buf_clear(&body);
+    *count = COUNT_OF(table);
+    return table;
 }
 
-static void health_live(struct visit *visit)
+static bool knows(const struct route *route, const char *method)
 {
-    answer_health(visit);
+    return strcmp(method, route->method) == 0 ||
+           (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
 }
 
-static void health_ready(struct visit *visit)
+static void put_allow(char allow[ROUTES_ALLOW_SIZE], const char *path)
 {
-    const struct gateway *g = visit->gateway;
-    if (g->draining)
-        reply_problem(visit->exchange, g->settings, PROBLEM_OVERLOADED, "It is going down.", "");
-    else if (!redis_is_up(g->redis))
-        reply_problem(visit->exchange, g->settings, PROBLEM_UNAVAILABLE,
-                      "There is no usable connection to Redis.", "");
-    else
-        answer_health(visit);
+    size_t length = 0;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        if (strcmp(table[i].path, path) != 0)
+            continue;
+        const char *head = strcmp(table[i].method, "GET") == 0 ? ", HEAD" : "";
+        length += (size_t)snprintf(allow + length, ROUTES_ALLOW_SIZE - length, "%s%s, ",
+                                   table[i].method, head);
+    }
+    snprintf(allow + length, ROUTES_ALLOW_SIZE - length, "OPTIONS");
+}
+
+const struct route *routes_find(const struct request *request, const char *method,
+                                char allow[ROUTES_ALLOW_SIZE])
+{
+    size_t first = 0;
+    while (first < COUNT_OF(table) && !request_match(request, table[first].path))
+        first++;
+    allow[0] = '\0';
+    if (first == COUNT_OF(table))
+        return NULL;
+    put_allow(allow, table[first].path);
+    for (size_t i = first; i < COUNT_OF(table); i++) {
+        if (strcmp(table[i].path, table[first].path) == 0 && knows(&table[i], method))
+            return &table[i];
+    }
+    return NULL;
 }
 
 /* ---- the head ---- */
 
 /* NULL: refused, and answered. */
-static const struct route *find_route(const struct gateway *g, struct exchange *e, const char *path)
+static const struct route *find_route(struct visit *visit)
 {
-    bool path_known = false;
-    for (size_t i = 0; i < COUNT_OF(table); i++) {
-        if (strcmp(path, table[i].path) != 0)
-            continue;
-        path_known = true;
-        if (strcmp(exchange_method(e), table[i].method) == 0)
-            return &table[i];
-    }
-    if (!path_known)
-        reply_problem(e, g->settings, PROBLEM_NOT_FOUND,
-                      "The paths are /stream, /livez and /readyz.", "");
+    char allow[ROUTES_ALLOW_SIZE];
+    struct exchange *e = visit->exchange;
+    const struct settings *settings = visit->gateway->settings;
+    const struct route *route = routes_find(&visit->request, exchange_method(e), allow);
+    if (route)
+        return route;
+    if (!*allow)
+        visit_refuse(visit, PROBLEM_NOT_FOUND, "GET /openapi.json says which paths there are.", "");
     else if (strcmp(exchange_method(e), "OPTIONS") == 0)
-        reply_preflight(e, g->settings);
+        reply_preflight(e, settings, allow);
     else
-        reply_problem(e, g->settings, PROBLEM_METHOD, "Allow says which methods there are.", "");
+        reply_method(e, settings, allow);
     return NULL;
 }
 
@@ -85,49 +130,86 @@ static bool is_json(const char *type)
 }
 
 /* What is wrong with a header that we read; NULL for nothing. */
-static const char *read_headers(struct visit *visit)
+static const char *read_cursor(struct visit *visit)
 {
-    const char *cursor, *key;
+    const char *cursor;
     if (exchange_header(visit->exchange, "Last-Event-ID", &cursor) != STATUS_OK)
         return "Last-Event-ID is given more than once.";
+    return cursor ? request_check_cursor(cursor, &visit->request.cursor) : NULL;
+}
+
+static const char *read_key(struct visit *visit)
+{
+    const char *key;
     if (exchange_header(visit->exchange, "Idempotency-Key", &key) != STATUS_OK)
         return "Idempotency-Key is given more than once.";
-    const char *wrong = cursor ? request_check_cursor(cursor, &visit->request.cursor) : NULL;
-    if (wrong || !key)
-        return wrong;
-    wrong = request_check_key(key);
-    if (!wrong)
+    const char *wrong = key ? request_check_key(key) : NULL;
+    if (key && !wrong)
         memcpy(visit->key, key, strlen(key) + 1);
     return wrong;
+}
+
+static const char *read_head(struct visit *visit, const struct route *route)
+{
+    const char *target = exchange_target(visit->exchange);
+    const char *wrong =
+        request_read_query(target, strlen(target), route->parameters, &visit->request);
+    if (!wrong && route->needs & ROUTE_CHAT)
+        wrong = request_check_chat(&visit->request);
+    if (!wrong && route->needs & ROUTE_CURSOR)
+        wrong = read_cursor(visit);
+    if (!wrong && route->needs & ROUTE_KEY)
+        wrong = read_key(visit);
+    return wrong;
+}
+
+/* A path's part that breaks its rule: a job's id can be nobody's, a name is told the rule. */
+static bool read_path(struct visit *visit, const struct route *route)
+{
+    const char *wrong = request_read_parts(&visit->request, route->path);
+    if (!wrong)
+        return true;
+    if (strstr(route->path, "{id}"))
+        visit_refuse(visit, PROBLEM_NO_JOB, wrong, "");
+    else
+        visit_refuse(visit, PROBLEM_BAD_REQUEST, wrong, "");
+    return false;
+}
+
+static void check_body(struct visit *visit, const struct route *route)
+{
+    struct exchange *e = visit->exchange;
+    bool needs = route->needs & ROUTE_NEEDS_BODY;
+    const char *type;
+    if (exchange_header(e, "Content-Type", &type) != STATUS_OK)
+        visit_refuse(visit, PROBLEM_BAD_REQUEST, "Content-Type is given more than once.", "");
+    else if (!(route->needs & ROUTE_BODY))
+        return;
+    else if (needs && !exchange_has_body(e))
+        visit_refuse(visit, PROBLEM_BAD_REQUEST, "The body is missing.", "");
+    else if (exchange_has_body(e) && (type ? !is_json(type) : needs))
+        visit_refuse(visit, PROBLEM_MEDIA_TYPE,
+                     "Send the body with Content-Type: application/json.", "");
 }
 
 static void on_head(void *arg, struct exchange *e)
 {
     struct gateway *g = arg;
-    const char *type = NULL;
     struct visit *visit = visit_new(g, e);
     if (!visit) {
         reply_problem(e, g->settings, PROBLEM_INTERNAL, "There is no memory left.", "");
         return;
     }
-    const char *wrong =
-        request_read(exchange_target(e), strlen(exchange_target(e)), &visit->request);
-    const struct route *route = find_route(g, e, visit->request.path);
-    if (!route)
+    request_read_path(exchange_target(e), strlen(exchange_target(e)), &visit->request);
+    const struct route *route = find_route(visit);
+    if (!route || !read_path(visit, route))
         return;
     visit->run = route->run;
-    bool stream = strcmp(route->path, "/stream") == 0;
-    if (stream && !wrong)
-        wrong = request_check_chat(&visit->request);
-    if (stream && !wrong)
-        wrong = read_headers(visit);
-    if (!wrong && exchange_header(e, "Content-Type", &type) != STATUS_OK)
-        wrong = "Content-Type is given more than once.";
+    const char *wrong = read_head(visit, route);
     if (wrong)
-        reply_problem(e, g->settings, PROBLEM_BAD_REQUEST, wrong, "");
-    else if (route->run == visit_start && exchange_has_body(e) && type && !is_json(type))
-        reply_problem(e, g->settings, PROBLEM_MEDIA_TYPE,
-                      "Send the body with Content-Type: application/json.", "");
+        visit_refuse(visit, PROBLEM_BAD_REQUEST, wrong, "");
+    else
+        check_body(visit, route);
 }
 
 static void on_request(void *arg, struct exchange *e)
@@ -147,8 +229,7 @@ static void on_refused(void *arg, struct exchange *e, int http_status, const cha
 static bool wants_stream(const struct turned_away *who)
 {
     struct request request;
-    const char *wrong = request_read(who->target, strlen(who->target), &request);
-    (void)wrong; /* it will hear of it when it comes again */
+    request_read_path(who->target, strlen(who->target), &request);
     return strcmp(who->method, "GET") == 0 && strcmp(request.path, "/stream") == 0;
 }
 

@@ -14,6 +14,8 @@
 #include "exchange.h"
 #include "gateway.h"
 #include "hub.h"
+#include "job_input.h"
+#include "reply.h"
 #include "request.h"
 
 #define VISIT_KEY_SIZE 256
@@ -27,6 +29,7 @@ struct visit {
     char id[JOB_ID_SIZE];     /* of the job that this request may start */
     bool asking;              /* a step is under way */
     struct follower follower;
+    void (*answer)(struct visit *visit, const struct redisReply *reply); /* of visit_on_reply */
     struct buf opening; /* the first bytes of the stream */
     bool ends;          /* nothing comes behind them */
 };
@@ -34,9 +37,68 @@ struct visit {
 /* visit_new(g, e): gives a visit that is bound to e, and freed with it. NULL: no memory. */
 MUST_CHECK struct visit *visit_new(struct gateway *g, struct exchange *e);
 
-/* What the routes do; each answers, or asks Redis and answers then. */
-void visit_start(struct visit *visit);  /* POST /stream */
-void visit_follow(struct visit *visit); /* GET /stream */
-void visit_stop(struct visit *visit);   /* DELETE /stream */
+/**
+ * visit_asked(visit, status)
+ * A step was sent with this status: note that its answer is to come, or answer why not.
+ */
+void visit_asked(struct visit *visit, enum status status);
+
+/**
+ * visit_come_back(visit)
+ * A step's answer has come. False: nobody waits for it any more, and the visit is gone.
+ */
+MUST_CHECK bool visit_come_back(struct visit *visit);
+
+/**
+ * visit_on_reply
+ * For the steps of admin.h, with the visit as their arg: visit->answer gets their reply,
+ * if it is one and somebody waits for it.
+ */
+redis_reply_fn visit_on_reply;
+
+/* visit_answer(visit, http_status, body): answer with JSON. Borrows body. */
+void visit_answer(struct visit *visit, int http_status, const struct buf *body);
+
+/* What an answer says of a job that was put in. All borrowed. */
+struct visit_stream {
+    const char *feature_id;
+    const char *chat_id; /* "": the job's id */
+    const char *job;
+    bool attached; /* it was there before */
+};
+
+/**
+ * visit_answer_stream(visit, stream, body)
+ * Answer 202 and where the job can be followed. body: an object that lacks the member
+ * `stream` and its end. Borrows all.
+ */
+void visit_answer_stream(struct visit *visit, const struct visit_stream *stream, struct buf *body);
+
+/* visit_refuse(visit, problem, detail, job): reply_problem (reply.h). */
+void visit_refuse(struct visit *visit, enum problem problem, const char *detail, const char *job);
+
+/* visit_refuse_for(visit, status): answer that Redis did not do its part. */
+void visit_refuse_for(struct visit *visit, enum status status);
+
+/* visit_refuse_enqueue(visit, result): answer why no job was started or joined. */
+void visit_refuse_enqueue(struct visit *visit, const struct enqueue_result *result);
+
+/* visit_put_cursor(body, cursor): append the member `cursor` of a page: a text, or null. */
+void visit_put_cursor(struct buf *body, const struct redisReply *cursor);
+
+/**
+ * visit_json(visit, length)
+ * The request's body, checked to be JSON; it may be empty. Borrowed as of exchange_body.
+ * NULL: it is not, and was refused.
+ */
+MUST_CHECK const char *visit_json(struct visit *visit, size_t *length);
+
+/**
+ * visit_read_input(visit, use, input, hash)
+ * Read the body as a job, a schedule or a route, and what makes it equal to another
+ * (job_input.h; hash may be NULL). False: it is none, and was refused.
+ */
+MUST_CHECK bool visit_read_input(struct visit *visit, enum input_use use, struct job_input *input,
+                                 char hash[DIGEST_SIZE]);
 
 #endif

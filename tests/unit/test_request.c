@@ -15,13 +15,22 @@
 #define NAME_RULE " must be 1 to 128 characters of A-Z a-z 0-9 _ . -."
 #define CURSOR_RULE " must be an entry's id (two numbers joined by a dash) or the word end."
 
+#define P(name) REQUEST_READS(PARAMETER_##name)
+#define OF_STREAM                                                                      \
+    (P(FEATURE_ID) | P(CHAT_ID) | P(JOB) | P(LAST_EVENT_ID) | P(IF_BUSY) | P(EVENTS) | \
+     REQUEST_PASSES_OVER)
+#define OF_PAGE (P(STATE) | P(QUEUE) | P(LIMIT) | P(CURSOR))
+
+static unsigned reads = OF_STREAM;
+
 /* The bytes stand in memory of exactly their size, so that a sanitizer sees a read behind them. */
 static const char *read_bytes(const char *target, size_t length, struct request *request)
 {
     char *copy = malloc(length ? length : 1);
     assert_non_null(copy);
     memcpy(copy, target, length);
-    const char *wrong = request_read(copy, length, request);
+    request_read_path(copy, length, request);
+    const char *wrong = request_read_query(copy, length, reads, request);
     free(copy);
     return wrong;
 }
@@ -323,6 +332,159 @@ static void the_path_is_known_also_when_the_query_is_wrong(void **state)
     assert_string_equal(r.path, "/stream");
 }
 
+static void a_page_is_asked_for_by_state_queue_limit_and_cursor(void **state)
+{
+    (void)state;
+    reads = OF_PAGE;
+    struct request r = good("/jobs?state=dead&queue=slow&limit=7&cursor=1759312800000:" UUID);
+    assert_int_equal(r.state, JOB_DEAD);
+    assert_string_equal(r.queue, "slow");
+    assert_int_equal(r.limit, 7);
+    assert_string_equal(r.page_cursor, "1759312800000:" UUID);
+    r = good("/jobs");
+    assert_int_equal(r.state, JOB_NONE);
+    assert_string_equal(r.queue, "default");
+    assert_int_equal(r.limit, REQUEST_LIMIT_STANDARD);
+    assert_string_equal(r.page_cursor, "");
+    reads = OF_STREAM;
+}
+
+static void a_page_has_its_bounds(void **state)
+{
+    (void)state;
+    static const char limit[] = "limit must be a whole number from 1 to 100.";
+    static const char page[] = "cursor must be the cursor of an earlier page.";
+    static const char state_rule[] = "state must be waiting, delayed, running or dead.";
+    reads = OF_PAGE;
+    assert_int_equal(good("/jobs?limit=1").limit, 1);
+    assert_int_equal(good("/jobs?limit=100").limit, 100);
+    assert_int_equal(good("/jobs?limit=007").limit, 7);
+    assert_wrong("/jobs?limit=0", limit);
+    assert_wrong("/jobs?limit=101", limit);
+    assert_wrong("/jobs?limit=99999999999999999999999999999999", limit);
+    assert_wrong("/jobs?limit=-1", limit);
+    assert_wrong("/jobs?limit=1.0", limit);
+    assert_wrong("/jobs?limit=", limit);
+    assert_wrong("/jobs?limit=5%00", limit);
+    assert_wrong("/jobs?cursor=", page);
+    assert_wrong("/jobs?cursor=x", page);
+    assert_wrong("/jobs?cursor=" UUID "%00", page);
+    assert_wrong("/jobs?state=done", state_rule);
+    assert_wrong("/jobs?state=", state_rule);
+    assert_wrong("/jobs?state=Dead", state_rule);
+    assert_wrong("/jobs?queue=", "queue" NAME_RULE);
+    assert_wrong("/jobs?queue=a%2fb", "queue" NAME_RULE);
+    reads = OF_STREAM;
+}
+
+static void a_strict_call_refuses_what_it_does_not_know(void **state)
+{
+    (void)state;
+    static const char unknown[] = "The query has a parameter that this call does not know.";
+    reads = OF_PAGE;
+    assert_wrong("/jobs?quue=slow", unknown);
+    assert_wrong("/jobs?feature_id=a", unknown);
+    assert_wrong("/jobs?state=dead&x", unknown);
+    assert_wrong("/jobs?=x", unknown);
+    assert_int_equal(good("/jobs?&state=dead&&").state, JOB_DEAD);
+    reads = OF_STREAM;
+    assert_int_equal(good("/stream?state=nonsense&limit=0").limit, REQUEST_LIMIT_STANDARD);
+}
+
+/* Whether a path fits a pattern; its parts are taken when they are good. */
+static bool fits(const char *path, const char *pattern, struct request *request)
+{
+    request_read_path(path, strlen(path), request);
+    return request_match(request, pattern);
+}
+
+static void a_pattern_is_met_part_by_part(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *pattern;
+        bool fits;
+    } rows[] = {
+        {"/jobs", "/jobs", true},
+        {"/jobs/", "/jobs", false},
+        {"/jobs", "/jobs/{id}", false},
+        {"/jobs/", "/jobs/{id}", false},
+        {"/jobs/a", "/jobs/{id}", true},
+        {"/jobs/a?x=/b/c", "/jobs/{id}", true},
+        {"/jobs/a/", "/jobs/{id}", false},
+        {"/jobs/a/retry", "/jobs/{id}", false},
+        {"/jobs/a/retry", "/jobs/{id}/retry", true},
+        {"/jobs/a/retry/", "/jobs/{id}/retry", false},
+        {"/jobs/a/retr", "/jobs/{id}/retry", false},
+        {"/jobs/a/retryy", "/jobs/{id}/retry", false},
+        {"/jobs//retry", "/jobs/{id}/retry", false},
+        {"//jobs/a", "/jobs/{id}", false},
+        {"/jobs/../", "/jobs/{id}", false},
+        {"/jobs/..", "/jobs/{id}", true},
+        {"/jobs%2fa", "/jobs/{id}", false},
+        {"/jobs/a%2fretry", "/jobs/{id}/retry", false},
+        {"/JOBS/a", "/jobs/{id}", false},
+        {"/", "/jobs", false},
+        {"", "/jobs", false},
+        {"jobs/a", "/jobs/{id}", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct request request;
+        if (fits(rows[i].path, rows[i].pattern, &request) != rows[i].fits)
+            fail_msg("%s and %s", rows[i].path, rows[i].pattern);
+    }
+}
+
+static void a_part_in_braces_is_a_value_decoded_once(void **state)
+{
+    (void)state;
+    struct request r;
+    assert_true(fits("/jobs/01234567-89AB-4CDE-8F01-23456789ABCD/retry", "/jobs/{id}/retry", &r));
+    assert_null(request_read_parts(&r, "/jobs/{id}/retry"));
+    assert_string_equal(r.job, UUID);
+    assert_true(fits("/queues/a%2Db/pause", "/queues/{queue}/pause", &r));
+    assert_null(request_read_parts(&r, "/queues/{queue}/pause"));
+    assert_string_equal(r.queue, "a-b");
+    static const struct {
+        const char *path, *pattern, *wrong;
+    } rows[] = {
+        {"/jobs/..", "/jobs/{id}", "id must be a job's id, which is a UUID."},
+        {"/jobs/" UUID "%00", "/jobs/{id}", "id must be a job's id, which is a UUID."},
+        {"/queues/a%2fb", "/queues/{queue}", "queue" NAME_RULE},
+        {"/queues/a%252d", "/queues/{queue}", "queue" NAME_RULE},
+        {"/queues/%00", "/queues/{queue}", "queue" NAME_RULE},
+        {"/routes/*", "/routes/{feature}", "feature" NAME_RULE},
+        {"/schedules/a:b", "/schedules/{name}", "name" NAME_RULE},
+        {"/schedules/%zz", "/schedules/{name}",
+         "In the value of name, a percent sign is not followed by two hexadecimal digits."},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_true(fits(rows[i].path, rows[i].pattern, &r));
+        assert_string_equal(request_read_parts(&r, rows[i].pattern), rows[i].wrong);
+    }
+    char path[160] = "/schedules/";
+    memset(path + 11, 'a', 128);
+    assert_true(fits(path, "/schedules/{name}", &r));
+    assert_null(request_read_parts(&r, "/schedules/{name}"));
+    assert_int_equal(strlen(r.name), 128);
+    path[11 + 128] = 'a';
+    assert_true(fits(path, "/schedules/{name}", &r));
+    assert_string_equal(request_read_parts(&r, "/schedules/{name}"), "name" NAME_RULE);
+}
+
+static void the_target_of_a_stream_is_read_as_it_was_written(void **state)
+{
+    (void)state;
+    char target[REQUEST_STREAM_SIZE];
+    request_stream("customer-support", "chat_1.2", UUID, target);
+    struct request r = good(target);
+    assert_string_equal(r.feature_id, "customer-support");
+    assert_string_equal(r.chat_id, "chat_1.2");
+    assert_string_equal(r.job, UUID);
+    request_stream("f", "c", "", target);
+    assert_string_equal(target, "/stream?feature_id=f&chat_id=c");
+}
+
 static void every_cut_of_a_target_is_read_or_refused(void **state)
 {
     (void)state;
@@ -358,6 +520,12 @@ int main(void)
         cmocka_unit_test(a_path_is_kept_as_it_came_or_not_at_all),
         cmocka_unit_test(a_path_of_256_bytes_is_the_longest),
         cmocka_unit_test(the_path_is_known_also_when_the_query_is_wrong),
+        cmocka_unit_test(a_page_is_asked_for_by_state_queue_limit_and_cursor),
+        cmocka_unit_test(a_page_has_its_bounds),
+        cmocka_unit_test(a_strict_call_refuses_what_it_does_not_know),
+        cmocka_unit_test(a_pattern_is_met_part_by_part),
+        cmocka_unit_test(a_part_in_braces_is_a_value_decoded_once),
+        cmocka_unit_test(the_target_of_a_stream_is_read_as_it_was_written),
         cmocka_unit_test(every_cut_of_a_target_is_read_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

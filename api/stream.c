@@ -1,0 +1,265 @@
+/*
+ * stream.c: start, follow and stop a chat.
+ *
+ * Each sends one step and goes on in its answer. A stream is decided on before
+ * its head goes out (resume.h), and its follower joins the hub at once, so that
+ * a full gateway can still say so; the bytes come when the head is out (visit.c).
+ *
+ * A GET is never refused for a passing trouble: any status but 200 would end a
+ * browser's EventSource for good, so it gets a `retry:` and an end instead.
+ */
+#include "stream.h"
+
+#include "digest.h"
+#include "id.h"
+#include "json.h"
+#include "log.h"
+#include "reply.h"
+#include "resume.h"
+#include "sse.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NO_ROOM "This gateway follows as many streams as it may."
+
+/* ---- opening a stream ---- */
+
+static void open_stream(struct visit *visit, const char *job, bool attached)
+{
+    const struct request *request = &visit->request;
+    char location[REQUEST_STREAM_SIZE];
+    request_stream(request->feature_id, request->chat_id, job, location);
+    struct exchange_field fields[REPLY_CORS_FIELDS + 7] = {
+        {"Content-Type", "text/event-stream"},
+        {"Cache-Control", "no-store, no-transform"},
+        {"X-Accel-Buffering", "no"},
+        {"Connection", "close"},
+        {"Location", location},
+        {"Leat-Attached", attached ? "true" : "false"},
+    };
+    size_t count = 6;
+    if (*job)
+        fields[count++] = (struct exchange_field){"Leat-Job", job};
+    count += reply_cors(visit->exchange, visit->gateway->settings, fields + count);
+    if (!buf_ok(&visit->opening) || exchange_stream(visit->exchange, fields, count) != STATUS_OK) {
+        hub_leave(&visit->follower);
+        exchange_abort(visit->exchange);
+    }
+}
+
+/* The first lines: a comment at once, and when to come back, spread over four seconds. */
+static void put_opening(struct visit *visit, const char *job)
+{
+    char hello[JOB_ID_SIZE + 8];
+    snprintf(hello, sizeof hello, "leat%s%s", *job ? " " : "", job);
+    sse_comment(&visit->opening, hello);
+    sse_retry(&visit->opening, 1000 + id_random_below(4001));
+}
+
+static void come_again(struct visit *visit)
+{
+    buf_reset(&visit->opening);
+    put_opening(visit, "");
+    visit->ends = true;
+    open_stream(visit, "", true);
+}
+
+/* Takes the follower into the hub. False: it could not be, and was answered. */
+static bool join(struct visit *visit, const struct chat_view *view, struct entry_id from)
+{
+    const struct request *request = &visit->request;
+    snprintf(visit->follower.job, sizeof visit->follower.job, "%s", view->job);
+    visit->follower.all_events = request->all_events;
+    visit->follower.told = request->cursor.kind == CURSOR_ENTRY;
+    enum status status = hub_join(visit->gateway->hub, &visit->follower, request->feature_id,
+                                  request->chat_id, view, from);
+    if (status == STATUS_OK)
+        return true;
+    log_warn("cannot_follow", LOG_S("job", view->job), LOG_S("why", status_name(status)));
+    if (visit->run == stream_start)
+        visit_refuse(visit, PROBLEM_OVERLOADED, NO_ROOM, view->job);
+    else
+        come_again(visit);
+    return false;
+}
+
+/* Answers with the chat's stream as far as the client needs it. */
+static void follow(struct visit *visit, const struct chat_view *view, const char *pinned,
+                   bool attached)
+{
+    struct resume resume = resume_decide(&visit->request.cursor, pinned, view);
+    const char *job = *view->job ? view->job : pinned;
+    if (resume.action == RESUME_NO_CONTENT && visit->run == stream_follow) {
+        reply_no_content(visit->exchange, visit->gateway->settings);
+        return;
+    }
+    put_opening(visit, job);
+    switch (resume.action) {
+    case RESUME_NO_CONTENT:
+    case RESUME_GONE:
+        sse_gone(&visit->opening, job);
+        visit->ends = true;
+        break;
+    case RESUME_SUPERSEDED:
+        sse_superseded(&visit->opening, view->job);
+        visit->ends = true;
+        break;
+    case RESUME_RESET:
+        sse_reset(&visit->opening, resume.from, view->job, view->number, resume.reason);
+        break;
+    case RESUME_FOLLOW:
+    case RESUME_WAIT:
+        break;
+    }
+    /* On the way down nobody is taken in any more: the client goes on at another gateway. */
+    if (visit->gateway->draining)
+        visit->ends = true;
+    if (visit->ends || join(visit, view, resume.from))
+        open_stream(visit, job, attached);
+}
+
+/* ---- GET ---- */
+
+static void on_look(void *arg, enum status status, const struct chat_view *view)
+{
+    struct visit *visit = arg;
+    if (!visit_come_back(visit))
+        return;
+    if (status != STATUS_OK)
+        come_again(visit);
+    else
+        follow(visit, view, visit->request.job, true);
+}
+
+void stream_follow(struct visit *visit)
+{
+    const struct gateway *g = visit->gateway;
+    const struct request *request = &visit->request;
+    enum status status = STATUS_CLOSED;
+    if (!g->draining)
+        status = queue_look(&g->queue, request->feature_id, request->chat_id, on_look, visit);
+    if (status == STATUS_OK)
+        visit->asking = true;
+    else
+        come_again(visit);
+}
+
+/* ---- POST ---- */
+
+static void answer_start(struct visit *visit, const struct enqueue_result *result)
+{
+    switch (result->outcome) {
+    case ENQUEUE_STARTED:
+        log_info("enqueued", LOG_S("job", result->job),
+                 LOG_S("feature_id", visit->request.feature_id),
+                 LOG_S("chat_id", visit->request.chat_id));
+        follow(visit, &result->view, result->job, false);
+        break;
+    case ENQUEUE_JOINED:
+        follow(visit, &result->view, result->job, true);
+        break;
+    default:
+        visit_refuse_enqueue(visit, result);
+    }
+}
+
+static void on_enqueue(void *arg, enum status status, const struct enqueue_result *result)
+{
+    struct visit *visit = arg;
+    if (!visit_come_back(visit))
+        return;
+    if (status != STATUS_OK)
+        visit_refuse_for(visit, status);
+    else
+        answer_start(visit, result);
+}
+
+/* The body as the task will see it: checked, and on one line. False: refused, and answered. */
+static bool take_body(struct visit *visit, struct buf *payload, char hash[DIGEST_SIZE])
+{
+    size_t length;
+    const char *body = visit_json(visit, &length);
+    hash[0] = '\0';
+    if (!body || length == 0)
+        return body != NULL;
+    digest_sha256(body, length, hash);
+    buf_add(payload, body, length);
+    if (!buf_ok(payload)) {
+        visit_refuse(visit, PROBLEM_INTERNAL, "There is no memory left.", "");
+        return false;
+    }
+    json_flatten(payload->data, payload->length);
+    return true;
+}
+
+static void enqueue(struct visit *visit, const struct buf *payload, const char *hash)
+{
+    const struct request *request = &visit->request;
+    id_new(visit->id);
+    struct enqueue in = {
+        .id = visit->id,
+        .type = JOB_INPUT_STREAM_TYPE,
+        .feature_id = request->feature_id,
+        .chat_id = request->chat_id,
+        .payload = payload->data,
+        .payload_length = payload->length,
+        .body_hash = hash,
+        .key = visit->key,
+        .if_busy = request->if_busy,
+    };
+    visit_asked(visit, queue_enqueue(&visit->gateway->queue, &in, on_enqueue, visit));
+}
+
+void stream_start(struct visit *visit)
+{
+    struct buf payload = {0};
+    char hash[DIGEST_SIZE];
+    /* A request with a cursor never starts anything. */
+    if (visit->request.cursor.kind != CURSOR_NONE) {
+        visit->run = stream_follow;
+        stream_follow(visit);
+        return;
+    }
+    const struct request *request = &visit->request;
+    if (visit->gateway->draining)
+        visit_refuse(visit, PROBLEM_OVERLOADED, "This gateway is going down.", "");
+    else if (!hub_has_room(visit->gateway->hub, request->feature_id, request->chat_id))
+        visit_refuse(visit, PROBLEM_OVERLOADED, NO_ROOM, "");
+    else if (take_body(visit, &payload, hash))
+        enqueue(visit, &payload, hash);
+    buf_clear(&payload);
+}
+
+/* ---- DELETE ---- */
+
+static void on_cancel(void *arg, enum status status, const struct cancel_result *result)
+{
+    struct visit *visit = arg;
+    struct buf body = {0};
+    if (!visit_come_back(visit))
+        return;
+    if (status != STATUS_OK) {
+        visit_refuse_for(visit, status);
+        return;
+    }
+    if (!result->found) {
+        visit_refuse(visit, PROBLEM_NO_JOB, "There is nothing to stop.", "");
+        return;
+    }
+    if (result->was_alive)
+        log_info("cancelled", LOG_S("job", result->job));
+    buf_puts(&body, "{\"id\": ");
+    json_quote(&body, result->job, strlen(result->job));
+    buf_printf(&body, ", \"feature_id\": \"%s\", \"chat_id\": \"%s\", \"state\": \"%s\"}\n",
+               visit->request.feature_id, visit->request.chat_id, job_state_name(result->state));
+    visit_answer(visit, 200, &body);
+    buf_clear(&body);
+}
+
+void stream_stop(struct visit *visit)
+{
+    const struct request *request = &visit->request;
+    visit_asked(visit, queue_cancel(&visit->gateway->queue, request->feature_id, request->chat_id,
+                                    request->job, on_cancel, visit));
+}
