@@ -216,8 +216,9 @@ def check_redis(redis, prefix=""):
                              ("deadlines", ("waiting",))):
             if (job_id in members(queue, what)) != (state in states):
                 wrong.append(f"job {job_id} is {state}; in {what}: {job_id in members(queue, what)}")
-        if state == "dead" and job_id not in members(queue, "dead"):
-            wrong.append(f"job {job_id} is dead and not among the dead")
+        if state == "dead" and (job_id in members(queue, "dead")) == ("retried_as" in job):
+            wrong.append(f"job {job_id} is dead, tried again: {job.get('retried_as')}; "
+                         f"among the dead: {job_id in members(queue, 'dead')}")
         line = f"queue:{queue}:{job.get('priority')}:{job.get('feature_id')}"
         times = lines.get(line, []).count(job_id)
         if times != (1 if state == "waiting" else 0):
