@@ -11,12 +11,14 @@
 #include "buf.h"
 #include "entry.h"
 #include "frames.h"
+#include "job_input.h"
 #include "job_line.h"
 #include "json.h"
 #include "keys.h"
 #include "lines.h"
 #include "order.h"
 #include "outbox.h"
+#include "record.h"
 #include "script.h"
 #include "settings.h"
 #include "spawn.h"
@@ -29,6 +31,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <hiredis/hiredis.h>
 
 #define ROUNDS_MOST 5000
 
@@ -139,6 +142,53 @@ static bool read_members(void)
     for (size_t i = 0; good && i < 20; i++)
         EXPECT(memcmp(out.data + i * strlen(expected), expected, strlen(expected)) == 0);
     EXPECT(!good || out.length == 20 * strlen(expected));
+    buf_clear(&out);
+    return good;
+}
+
+static bool read_job(void)
+{
+    static const char body[] =
+        "{\"type\": \"summarise\", \"feature_id\": \"f\", \"payload\": [1,\n2],"
+        "\"run_at\": \"2026-11-25T18:00:00Z\"}";
+    struct job_input input;
+    struct buf line = {0};
+    char wrong[JOB_INPUT_WRONG_SIZE], hash[DIGEST_SIZE];
+    enum status status = job_input_read(body, sizeof body - 1, INPUT_JOB, &input, wrong);
+    if (status == STATUS_OK) {
+        status = job_input_identity(input.type, input.payload, hash);
+        job_input_line(input.payload, &line);
+    }
+    EXPECT(status == STATUS_OK || status == STATUS_NO_MEMORY);
+    bool good = status == STATUS_OK && buf_ok(&line);
+    EXPECT(!good || strcmp(buf_text(&line), "[1, 2]") == 0);
+    buf_clear(&line);
+    return good;
+}
+
+static bool show_record(void)
+{
+    static const char *const texts[] = {
+        "id",           "an id",
+        "payload",      "{\"a\": [1, 2, 3]}",
+        "history",      "[{\"at\": 1, \"what\": \"death\"}]",
+        "error",        "exit",
+        "error_detail", "exit code 7",
+        "created",      "1795626000500",
+    };
+    redisReply parts[COUNT_OF(texts)], *elements[COUNT_OF(texts)];
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        parts[i] = (redisReply){.type = REDIS_REPLY_STRING, .len = strlen(texts[i])};
+        parts[i].str = (char *)(uintptr_t)texts[i];
+        elements[i] = &parts[i];
+    }
+    redisReply record = {
+        .type = REDIS_REPLY_ARRAY, .elements = COUNT_OF(texts), .element = elements};
+    redisReply *twice[] = {&record, &record};
+    redisReply list = {.type = REDIS_REPLY_ARRAY, .elements = 2, .element = twice};
+    struct buf out = {0};
+    record_put_list(&out, RECORD_JOB, &list, 0);
+    bool good = buf_ok(&out);
     buf_clear(&out);
     return good;
 }
@@ -419,7 +469,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(write_tables),  SCENARIO(read_control),  SCENARIO(cut_lines),
     SCENARIO(read_job_line), SCENARIO(read_tasks),    SCENARIO(copy_environment),
     SCENARIO(take_order),    SCENARIO(send_messages), SCENARIO(render_entries),
-    SCENARIO(keep_frames),
+    SCENARIO(keep_frames),   SCENARIO(read_job),      SCENARIO(show_record),
 };
 
 static void one_allocation_that_fails_is_told_and_costs_nothing(void **state)
