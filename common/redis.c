@@ -322,7 +322,8 @@ static void greet(struct redis *r)
     greet_with(r, on_greeted, 3, (const char *[]){"CLIENT", "SETNAME", r->options.name});
     greet_with(r, on_client_id, 2, (const char *[]){"CLIENT", "ID"});
     greet_with(r, on_role, 1, (const char *[]){"ROLE"});
-    for (int i = 0; r->options.scripts && i < SCRIPT_COUNT; i++)
+    bool loads = r->options.scripts && !r->options.scripts_late;
+    for (int i = 0; loads && i < SCRIPT_STEPS; i++)
         greet_with(r, on_greeted, 3,
                    (const char *[]){"SCRIPT", "LOAD", script_text(r->scripts, (enum script)i)});
 }

@@ -42,6 +42,7 @@ struct redis_options {
     int64_t block_ms;                /* the longest that a command of ours may block */
     bool quiet;                      /* one of many: its losses are no warning */
     bool scripts;                    /* load the steps (script.h) before being up */
+    bool scripts_late;               /* with `scripts`: each when it is first run, not before */
     void *arg;
     /* Up or no longer up. May be NULL. */
     void (*on_state)(void *arg, bool up);

@@ -1,7 +1,7 @@
 /*
  * script.c: puts the steps' texts together and runs them.
  *
- * lua/shared.lua is cut at its top-level functions; a step gets those that it
+ * The shared files are cut at their top-level functions; a step gets those that it
  * calls and those that they call, in the file's order, so that a small hot step
  * (append) stays small. The digest is the name that EVALSHA knows it by:
  * SHA-1, by definition of Redis.
@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_SHARED 64 /* functions in lua/shared.lua */
+#define MOST_SHARED 160 /* functions in lua/shared.lua and lua/fsck_shared.lua */
 
 static const char *const bodies[SCRIPT_COUNT] = {
     [SCRIPT_APPEND] = lua_append,
@@ -50,6 +50,9 @@ static const char *const bodies[SCRIPT_COUNT] = {
     [SCRIPT_SCHEDULES] = lua_schedules,
     [SCRIPT_STOP] = lua_stop,
     [SCRIPT_WORKERS] = lua_workers,
+    [SCRIPT_FSCK_KEYS] = lua_fsck_keys,
+    [SCRIPT_FSCK_QUEUE] = lua_fsck_queue,
+    [SCRIPT_FSCK_WAITING] = lua_fsck_waiting,
 };
 
 struct script_set {
@@ -57,7 +60,7 @@ struct script_set {
     char digests[SCRIPT_COUNT][DIGEST_SHA1_SIZE];
 };
 
-/* A function of lua/shared.lua: from its "local function" up to the next one's. */
+/* A function of a shared file: from its "local function" up to the next one's. */
 struct part {
     const char *start;
     size_t length;
@@ -65,11 +68,11 @@ struct part {
     bool wanted;
 };
 
-static size_t cut_shared(struct part parts[MOST_SHARED])
+/* Behind the count parts that are there already; the new count. */
+static size_t cut_shared(const char *text, struct part parts[MOST_SHARED], size_t count)
 {
     static const char head[] = "local function ";
-    size_t count = 0;
-    const char *at = strstr(lua_shared, head);
+    const char *at = strstr(text, head);
     while (at && count < MOST_SHARED) {
         const char *next = strstr(at + 1, "\nlocal function ");
         const char *name = at + strlen(head);
@@ -107,11 +110,11 @@ static void mark_wanted(struct part *parts, size_t count, const char *body)
     }
 }
 
-static char *put_together(const char *prefix, const char *body)
+char *script_compose(const char *prefix, const char *body)
 {
     struct part parts[MOST_SHARED];
     struct buf shared = {0}, whole = {0};
-    size_t count = cut_shared(parts);
+    size_t count = cut_shared(lua_fsck_shared, parts, cut_shared(lua_shared, parts, 0));
     mark_wanted(parts, count, body);
     for (size_t i = 0; i < count; i++) {
         if (parts[i].wanted)
@@ -132,7 +135,7 @@ struct script_set *script_set_new(const char *prefix)
     if (!set)
         return NULL;
     for (size_t i = 0; i < SCRIPT_COUNT; i++) {
-        set->texts[i] = put_together(prefix, bodies[i]);
+        set->texts[i] = script_compose(prefix, bodies[i]);
         if (!set->texts[i]) {
             script_set_free(set);
             return NULL;
@@ -164,6 +167,7 @@ const char *script_digest(const struct script_set *set, enum script script)
 struct call {
     struct redis *redis;
     enum script script;
+    bool read_only;
     redis_reply_fn *fn;
     void *arg;
     int argc;
@@ -207,8 +211,8 @@ static void on_reply(void *arg, enum status status, const struct redisReply *rep
     size_t length;
     if (status == STATUS_UNAVAILABLE && reply &&
         strncmp(redis_reply_text(reply, &length), "NOSCRIPT", 8) == 0 &&
-        strcmp(call->argv[0], "EVALSHA") == 0) {
-        set_word(call, 0, "EVAL");
+        strncmp(call->argv[0], "EVALSHA", 7) == 0) {
+        set_word(call, 0, call->read_only ? "EVAL_RO" : "EVAL");
         set_word(call, 1, script_text(redis_scripts(call->redis), call->script));
         if (redis_send(call->redis, call->argc, call->argv, call->lengths, on_reply, call) ==
             STATUS_OK)
@@ -219,8 +223,8 @@ static void on_reply(void *arg, enum status status, const struct redisReply *rep
     free(call);
 }
 
-enum status script_run(struct redis *r, enum script script, int argc, const char **argv,
-                       const size_t *lengths, redis_reply_fn *fn, void *arg)
+static enum status run(struct redis *r, enum script script, bool read_only, int argc,
+                       const char **argv, const size_t *lengths, redis_reply_fn *fn, void *arg)
 {
     if (!redis_is_up(r))
         return STATUS_CLOSED;
@@ -229,13 +233,26 @@ enum status script_run(struct redis *r, enum script script, int argc, const char
         return STATUS_NO_MEMORY;
     call->redis = r;
     call->script = script;
+    call->read_only = read_only;
     call->fn = fn;
     call->arg = arg;
-    set_word(call, 0, "EVALSHA");
+    set_word(call, 0, read_only ? "EVALSHA_RO" : "EVALSHA");
     set_word(call, 1, script_digest(redis_scripts(r), script));
     set_word(call, 2, "0");
     enum status status = redis_send(r, call->argc, call->argv, call->lengths, on_reply, call);
     if (status != STATUS_OK)
         free(call);
     return status;
+}
+
+enum status script_run(struct redis *r, enum script script, int argc, const char **argv,
+                       const size_t *lengths, redis_reply_fn *fn, void *arg)
+{
+    return run(r, script, false, argc, argv, lengths, fn, arg);
+}
+
+enum status script_run_read_only(struct redis *r, enum script script, int argc, const char **argv,
+                                 const size_t *lengths, redis_reply_fn *fn, void *arg)
+{
+    return run(r, script, true, argc, argv, lengths, fn, arg);
 }

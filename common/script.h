@@ -2,7 +2,8 @@
  * script.h: the Lua steps as Redis knows them.
  *
  * A step's text is put together once for a key prefix: the key functions it
- * calls (keys.h), the shared functions it calls (lua/shared.lua), its own file.
+ * calls (keys.h), the shared functions it calls (lua/shared.lua,
+ * lua/fsck_shared.lua), its own file.
  * It runs by EVALSHA; where Redis has forgotten it (SCRIPT FLUSH), by EVAL.
  *
  * Thread: the loop's of the connection; script_set_new in any.
@@ -38,6 +39,10 @@ enum script {
     SCRIPT_SCHEDULES,
     SCRIPT_STOP,
     SCRIPT_WORKERS,
+    SCRIPT_STEPS, /* loaded by every connection; what follows, when it is first run */
+    SCRIPT_FSCK_KEYS = SCRIPT_STEPS,
+    SCRIPT_FSCK_QUEUE,
+    SCRIPT_FSCK_WAITING,
     SCRIPT_COUNT,
 };
 
@@ -59,5 +64,14 @@ const char *script_digest(const struct script_set *set, enum script script);
  */
 MUST_CHECK enum status script_run(struct redis *r, enum script script, int argc, const char **argv,
                                   const size_t *lengths, redis_reply_fn *fn, void *arg);
+
+/* script_run_read_only: the same, and Redis itself refuses every write. */
+MUST_CHECK enum status script_run_read_only(struct redis *r, enum script script, int argc,
+                                            const char **argv, const size_t *lengths,
+                                            redis_reply_fn *fn, void *arg);
+
+/* script_compose(prefix, body): a text of one's own, put together as a step's. Gives (free);
+   NULL: no memory. */
+MUST_CHECK char *script_compose(const char *prefix, const char *body);
 
 #endif

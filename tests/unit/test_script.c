@@ -95,6 +95,7 @@ static void every_call_of_a_shared_function_finds_it(void **state)
     for (int i = 0; i < SCRIPT_COUNT; i++) {
         looked_at = script_text(set, (enum script)i);
         each_function(lua_shared, is_defined_before_its_first_call);
+        each_function(lua_fsck_shared, is_defined_before_its_first_call);
     }
 }
 
