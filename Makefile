@@ -41,6 +41,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
 COMMON_SRC := $(wildcard common/*.c)
 API_SRC    := $(wildcard api/*.c)
 WORKER_SRC := $(wildcard worker/*.c)
+FSCK_SRC   := $(wildcard fsck/*.c)
 TASK_SRC   := $(wildcard worker/tasks/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*.c)
 STEPS_SRC  := $(wildcard tests/steps/*.c)
@@ -51,8 +52,9 @@ COMMON_OBJ := $(call objects,$(COMMON_SRC)) $(OBJ)/common/lua.o
 API_OBJ    := $(call objects,$(API_SRC)) $(OBJ)/api/openapi.o
 WORKER_OBJ := $(call objects,$(WORKER_SRC))
 TASK_OBJ   := $(call objects,$(TASK_SRC))
+FSCK_OBJ   := $(call objects,$(FSCK_SRC))
 
-PROGRAMS := $(OUT)/leat-api $(OUT)/leat-worker $(OUT)/leat-task
+PROGRAMS := $(OUT)/leat-api $(OUT)/leat-worker $(OUT)/leat-task $(OUT)/leat-fsck
 UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SRC))
 STEPS    := $(patsubst tests/steps/%.c,$(OUT)/steps/%,$(STEPS_SRC))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(FUZZ_SRC))
@@ -63,12 +65,13 @@ LIB_COMMON := $(OUT)/libcommon.a
 LIB_API    := $(OUT)/libapi.a
 LIB_WORKER := $(OUT)/libworker.a
 LIB_TASK   := $(OUT)/libtask.a
+LIB_FSCK   := $(OUT)/libfsck.a
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-## all: build the three programs into build/
+## all: build the four programs into build/
 .PHONY: all
 all: $(PROGRAMS)
 
@@ -81,11 +84,15 @@ $(OUT)/leat-worker: $(OBJ)/worker/main.o $(LIB_WORKER) $(LIB_COMMON)
 $(OUT)/leat-task: $(OBJ)/worker/tasks/main.o $(LIB_TASK) $(LIB_COMMON)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_COMMON)
 
+$(OUT)/leat-fsck: $(OBJ)/fsck/main.o $(LIB_FSCK) $(LIB_COMMON)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_COMMON)
+
 $(LIB_COMMON): $(COMMON_OBJ)
 $(LIB_API): $(filter-out %/main.o,$(API_OBJ))
 $(LIB_WORKER): $(filter-out %/main.o,$(WORKER_OBJ))
 $(LIB_TASK): $(filter-out %/main.o,$(TASK_OBJ))
-$(LIB_COMMON) $(LIB_API) $(LIB_WORKER) $(LIB_TASK):
+$(LIB_FSCK): $(filter-out %/main.o,$(FSCK_OBJ))
+$(LIB_COMMON) $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_FSCK):
 	@mkdir -p $(@D)
 	@rm -f $@
 	ar rcs $@ $^
@@ -93,10 +100,10 @@ $(LIB_COMMON) $(LIB_API) $(LIB_WORKER) $(LIB_TASK):
 # A test program: its own file, what tests/support offers, and the archives.
 SUPPORT_OBJ := $(call objects,$(wildcard tests/support/*.c))
 $(OUT)/unit/% $(OUT)/steps/%: LIBS_TEST = -lcmocka $(LIBS_API)
-$(OUT)/unit/%: $(OBJ)/tests/unit/%.o $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_COMMON)
+$(OUT)/unit/%: $(OBJ)/tests/unit/%.o $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_FSCK) $(LIB_COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_TEST)
-$(OUT)/steps/%: $(OBJ)/tests/steps/%.o $(SUPPORT_OBJ) $(LIB_API) $(LIB_WORKER) $(LIB_COMMON)
+$(OUT)/steps/%: $(OBJ)/tests/steps/%.o $(SUPPORT_OBJ) $(LIB_API) $(LIB_WORKER) $(LIB_FSCK) $(LIB_COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_TEST)
 $(call objects,$(UNIT_SRC) $(STEPS_SRC)) $(SUPPORT_OBJ): | $(DEPS)/test
@@ -116,16 +123,17 @@ $(OUT)/settings-markdown: $(OBJ)/scripts/settings-markdown.o $(LIB_COMMON)
 $(OBJ)/common/%.o: INCLUDES = -iquote common
 $(OBJ)/api/%.o: INCLUDES = -iquote api -iquote common
 $(OBJ)/worker/%.o: INCLUDES = -iquote worker -iquote common
+$(OBJ)/fsck/%.o: INCLUDES = -iquote fsck -iquote common
 $(OBJ)/worker/tasks/%.o: INCLUDES = -iquote worker/tasks -iquote common
 $(OBJ)/scripts/%.o: INCLUDES = -iquote common
-$(OBJ)/tests/%.o: INCLUDES = -iquote tests/support -iquote api -iquote worker -iquote worker/tasks -iquote common
+$(OBJ)/tests/%.o: INCLUDES = -iquote tests/support -iquote api -iquote worker -iquote worker/tasks -iquote fsck -iquote common
 
 # Other flags, another version, or a source that is gone: what was built with the former is stale.
 BUILT_WITH := $(OBJ)/built-with
 .PHONY: FORCE
 $(BUILT_WITH): FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS) $(COMMON_SRC) $(API_SRC) $(WORKER_SRC) $(TASK_SRC)' >$@.new
+	@echo '$(CC) $(ALL_CFLAGS) $(COMMON_SRC) $(API_SRC) $(WORKER_SRC) $(TASK_SRC) $(FSCK_SRC)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(OBJ)/%.o: %.c $(BUILT_WITH)

@@ -41,6 +41,7 @@ struct row {
 
 #define ALL (SETTINGS_API | SETTINGS_WORKER | SETTINGS_TASK)
 #define BOTH (SETTINGS_API | SETTINGS_WORKER)
+#define REDIS (BOTH | SETTINGS_FSCK)
 #define API SETTINGS_API
 #define WORKER SETTINGS_WORKER
 #define TASK SETTINGS_TASK
@@ -51,14 +52,14 @@ static const struct row table[] = {
     {"FEATURE_ID", KIND_NAME, WORKER | TASK, AT(feature_id), 0, 0, "default", "the container's feature; messages show it as container_feature_id"},
     {"LOG_LEVEL", KIND_TEXT, ALL, AT(log_level), 0, 0, "info", "debug, info, warn, error or none"},
 
-    {"REDIS_HOST", KIND_TEXT, BOTH, AT(redis_host), 0, 0, "127.0.0.1", "name or address of Redis, resolved at every reconnect"},
-    {"REDIS_PORT", KIND_NUMBER, BOTH, AT(redis_port), 1, 65535, "6379", "its port"},
-    {"REDIS_DB", KIND_NUMBER, BOTH, AT(redis_db), 0, 1023, "0", "its database"},
-    {"REDIS_SOCKET", KIND_TEXT, BOTH, AT(redis_socket), 0, 0, "", "path of a Unix socket, instead of host and port"},
-    {"REDIS_USERNAME", KIND_TEXT, BOTH, AT(redis_username), 0, 0, "", "ACL user"},
-    {"REDIS_PASSWORD", KIND_SECRET, BOTH, AT(redis_password), 0, 0, "", "password of the user, or of the server"},
-    {"REDIS_TIMEOUT_MS", KIND_NUMBER, BOTH, AT(redis_timeout_ms), 100, 60000, "5000", "a connection that owes an answer for so long is given up"},
-    {"LEAT_KEY_PREFIX", KIND_TEXT, BOTH, AT(key_prefix), 0, 0, "", "begins every key; at most 64 of A-Z a-z 0-9 _ . : { } -"},
+    {"REDIS_HOST", KIND_TEXT, REDIS, AT(redis_host), 0, 0, "127.0.0.1", "name or address of Redis, resolved at every reconnect"},
+    {"REDIS_PORT", KIND_NUMBER, REDIS, AT(redis_port), 1, 65535, "6379", "its port"},
+    {"REDIS_DB", KIND_NUMBER, REDIS, AT(redis_db), 0, 1023, "0", "its database"},
+    {"REDIS_SOCKET", KIND_TEXT, REDIS, AT(redis_socket), 0, 0, "", "path of a Unix socket, instead of host and port"},
+    {"REDIS_USERNAME", KIND_TEXT, REDIS, AT(redis_username), 0, 0, "", "ACL user"},
+    {"REDIS_PASSWORD", KIND_SECRET, REDIS, AT(redis_password), 0, 0, "", "password of the user, or of the server"},
+    {"REDIS_TIMEOUT_MS", KIND_NUMBER, REDIS, AT(redis_timeout_ms), 100, 60000, "5000", "a connection that owes an answer for so long is given up"},
+    {"LEAT_KEY_PREFIX", KIND_TEXT, REDIS, AT(key_prefix), 0, 0, "", "begins every key; at most 64 of A-Z a-z 0-9 _ . : { } -"},
 
     {"API_HOST", KIND_TEXT, API, AT(api_host), 0, 0, "127.0.0.1", "address to listen on (0.0.0.0 in the image)"},
     {"API_PORT", KIND_NUMBER, API, AT(api_port), 0, 65535, "8000", "port to listen on; 0 takes any free one"},
@@ -76,17 +77,17 @@ static const struct row table[] = {
     {"API_IDLE_TIMEOUT_MS", KIND_NUMBER, API, AT(api_idle_timeout_ms), 100, 3600000, "60000", "a connection between two requests is closed after so long"},
     {"API_CORS_ORIGINS", KIND_TEXT, API, AT(api_cors_origins), 0, 0, "", "origins that browsers may call from, separated by commas; * for any"},
 
-    {"STREAM_TTL_MS", KIND_NUMBER, BOTH, AT(stream_ttl_ms), 200, 7 * DAY_MS, "60000", "a stream expires so long after its last sign of life"},
-    {"LEASE_MS", KIND_NUMBER, BOTH, AT(lease_ms), 300, 600000, "15000", "a worker that is not heard of for so long has lost its jobs"},
+    {"STREAM_TTL_MS", KIND_NUMBER, REDIS, AT(stream_ttl_ms), 200, 7 * DAY_MS, "60000", "a stream expires so long after its last sign of life"},
+    {"LEASE_MS", KIND_NUMBER, REDIS, AT(lease_ms), 300, 600000, "15000", "a worker that is not heard of for so long has lost its jobs"},
     {"QUEUE_MAX_WAITING", KIND_NUMBER, BOTH, AT(queue_max_waiting), 1, 100000000, "100000", "jobs that may wait in a queue; beyond: 429"},
     {"QUEUE_MAX_BYTES", KIND_BYTES, BOTH, AT(queue_max_bytes), KIB, 1024 * GIB, "256MiB", "their bodies' bytes; beyond: 429"},
-    {"IDEMPOTENCY_TTL_MS", KIND_NUMBER, API, AT(idempotency_ttl_ms), 1000, 7 * DAY_MS, "3600000", "how long an Idempotency-Key is remembered"},
-    {"DEAD_RETENTION_MS", KIND_NUMBER, BOTH, AT(dead_retention_ms), 1000, 366 * DAY_MS, "604800000", "how long a dead job is kept"},
+    {"IDEMPOTENCY_TTL_MS", KIND_NUMBER, API | SETTINGS_FSCK, AT(idempotency_ttl_ms), 1000, 7 * DAY_MS, "3600000", "how long an Idempotency-Key is remembered"},
+    {"DEAD_RETENTION_MS", KIND_NUMBER, REDIS, AT(dead_retention_ms), 1000, 366 * DAY_MS, "604800000", "how long a dead job is kept"},
     {"DEAD_MAX", KIND_NUMBER, BOTH, AT(dead_max), 1, 10000000, "10000", "dead jobs kept in a queue; the oldest go first"},
     {"DEAD_MAX_BYTES", KIND_BYTES, BOTH, AT(dead_max_bytes), KIB, 1024 * GIB, "256MiB", "their bodies' bytes; the oldest go first"},
 
     {"JOB_TIMEOUT_MS", KIND_NUMBER, WORKER, AT(job_timeout_ms), 100, 7 * DAY_MS, "60000", "longest run of one attempt"},
-    {"JOB_DEADLINE_MS", KIND_NUMBER, API, AT(job_deadline_ms), 100, 7 * DAY_MS, "300000", "longest wait for a worker"},
+    {"JOB_DEADLINE_MS", KIND_NUMBER, API | SETTINGS_FSCK, AT(job_deadline_ms), 100, 7 * DAY_MS, "300000", "longest wait for a worker"},
     {"JOB_MAX_ATTEMPTS", KIND_NUMBER, WORKER, AT(job_max_attempts), 1, 100, "3", "failed attempts after which a job is dead"},
     {"JOB_MAX_DEATHS", KIND_NUMBER, BOTH, AT(job_max_deaths), 1, 100, "3", "workers or task processes lost after which a job is dead"},
     {"RETRY_BACKOFF_MS", KIND_NUMBER, WORKER, AT(retry_backoff_ms), 1, DAY_MS, "1000", "upper bound of the wait after the first failed attempt; doubles with each"},
@@ -330,9 +331,10 @@ void settings_markdown(struct buf *out)
                    row->standard, *row->standard ? "`" : "");
         if (is_number(row))
             buf_printf(out, "%" PRId64 " to %" PRId64, row->min, row->max);
-        buf_printf(out, " |%s%s%s | %s |\n", row->users & SETTINGS_API ? " api" : "",
+        buf_printf(out, " |%s%s%s%s | %s |\n", row->users & SETTINGS_API ? " api" : "",
                    row->users & SETTINGS_WORKER ? " worker" : "",
-                   row->users & SETTINGS_TASK ? " task" : "", row->about);
+                   row->users & SETTINGS_TASK ? " task" : "",
+                   row->users & SETTINGS_FSCK ? " fsck" : "", row->about);
     }
 }
 

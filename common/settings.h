@@ -16,6 +16,7 @@ enum settings_user {
     SETTINGS_API = 1,
     SETTINGS_WORKER = 2,
     SETTINGS_TASK = 4,
+    SETTINGS_FSCK = 8,
 };
 
 /* Names in a list such as WORKER_QUEUES. */

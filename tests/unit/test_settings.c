@@ -48,7 +48,7 @@ static void assert_right(enum settings_user user, const char *variable, const ch
 static void an_empty_environment_gives_the_defaults(void **state)
 {
     (void)state;
-    for (unsigned user = SETTINGS_API; user <= SETTINGS_TASK; user *= 2) {
+    for (unsigned user = SETTINGS_API; user <= SETTINGS_FSCK; user *= 2) {
         assert_true(settings_load(&s, user, &out));
         assert_string_equal(buf_text(&out), "");
         assert_string_equal(s.feature_id, "default");
