@@ -1,91 +1,98 @@
 /*
- * invariants.c: one Lua text that reads everything and names what does not fit. It knows the queue
- * `default`, the workers w1 and w2, and messages that begin with "m" and their number.
+ * invariants.c: the rules of fsck over all keys, one script.
  */
 #include "invariants.h"
 
-static const char check_script[] =
-    "local wrong, waiting, bytes, stand = {}, 0, 0, {}\n"
-    "local function claim(good, ...) if not good then wrong[#wrong + 1] = table.concat({...}, \" "
-    "\") end end\n"
-    "local q = \"queue:default\"\n"
-    "for p = 0, 9 do\n"
-    "  local turns, seen = redis.call(\"LRANGE\", q .. \":\" .. p, 0, -1), {}\n"
-    "  for _, f in ipairs(turns) do\n"
-    "    claim(not seen[f], \"twice in turns\", f)\n"
-    "    seen[f] = true\n"
-    "  end\n"
-    "  for _, line in ipairs(redis.call(\"KEYS\", q .. \":\" .. p .. \":*\")) do\n"
-    "    local f = string.match(line, \":([^:]*)$\")\n"
-    "    claim(seen[f], \"a line without a turn\", f)\n"
-    "    seen[f] = nil\n"
-    "    for _, id in ipairs(redis.call(\"LRANGE\", line, 0, -1)) do stand[id] = (stand[id] or 0) "
-    "+ 1 end\n"
-    "  end\n"
-    "  for f in pairs(seen) do claim(false, \"a turn without a line\", f) end\n"
-    "end\n"
-    "for _, key in ipairs(redis.call(\"KEYS\", \"job:*\")) do\n"
-    "  local id, h, flat = string.sub(key, 5), {}, redis.call(\"HGETALL\", key)\n"
-    "  for i = 1, #flat, 2 do h[flat[i]] = flat[i + 1] end\n"
-    "  local s, stream = h.state, \"stream:\" .. h.feature_id .. \":\" .. h.chat_id\n"
-    "  local current = redis.call(\"GET\", \"chat:\" .. h.feature_id .. \":\" .. h.chat_id) == id\n"
-    "  local alive = s == \"waiting\" or s == \"running\" or s == \"delayed\"\n"
-    "  local ttl, stream_ttl = redis.call(\"PTTL\", key), redis.call(\"PTTL\", stream)\n"
-    "  local function scored(name) return redis.call(\"ZSCORE\", q .. \":\" .. name, id) and true "
-    "or false end\n"
-    "  claim((stand[id] or 0) == (s == \"waiting\" and 1 or 0), id, s, \"stands in lines:\", "
-    "stand[id] or 0)\n"
-    "  claim(scored(\"deadlines\") == (s == \"waiting\"), id, s, \"deadlines\")\n"
-    "  claim(scored(\"running\") == (s == \"running\"), id, s, \"running\")\n"
-    "  claim(scored(\"delayed\") == (s == \"delayed\"), id, s, \"delayed\")\n"
-    "  claim(scored(\"dead\") == (s == \"dead\"), id, s, \"dead\")\n"
-    "  claim((h.owner ~= nil) == (s == \"running\"), id, s, \"owner\", h.owner or \"\")\n"
-    "  claim((ttl == -1) == alive, id, s, \"ttl\", ttl)\n"
-    "  for _, w in ipairs({\"w1\", \"w2\"}) do\n"
-    "    local field = redis.call(\"HGET\", \"worker:\" .. w, \"job:\" .. id) or nil\n"
-    "    local mine = h.owner and string.match(h.owner, \"^(.*):\") == w\n"
-    "    claim(field == (mine and h.owner or nil), id, s, w, \"holds\", field or \"\", \"and the "
-    "job\", h.owner or \"\")\n"
-    "  end\n"
-    "  claim(current or not alive, id, s, \"is alive and not its chats\")\n"
-    "  if s == \"waiting\" then waiting, bytes = waiting + 1, bytes + h.size end\n"
-    "  if current then\n"
-    "    claim((stream_ttl == -1) == (s == \"waiting\" or s == \"delayed\"), id, s, \"stream "
-    "ttl\", stream_ttl)\n"
-    "    local entries, a, expected, ends = redis.call(\"XRANGE\", stream, \"-\", \"+\"), nil, 0, "
-    "0\n"
-    "    for i, e in ipairs(entries) do\n"
-    "      local f = {}\n"
-    "      for k = 1, #e[2], 2 do f[e[2][k]] = e[2][k + 1] end\n"
-    "      local this, n = string.match(e[1], \"(%d+)-(%d+)\")\n"
-    "      a = a or this\n"
-    "      claim(this == a and tonumber(n) == i - 1, id, s, \"a hole at\", e[1])\n"
-    "      claim(not f.job or f.job == id, id, s, \"an entry of\", f.job or \"\")\n"
-    "      claim(i > 1 or f.type == \"queued\" or f.type == \"start\", id, s, \"no marker\")\n"
-    "      if f.data == \"[DONE]\" then\n"
-    "        ends = ends + 1\n"
-    "        claim(i == #entries and f.type == (s == \"dead\" and \"failed\" or s), id, s, \"ends "
-    "as\", f.type)\n"
-    "      elseif i > 1 then\n"
-    "        claim(string.match(f.data or \"\", \"^m(%d+)\") == n, id, s, \"message\", n, \"is\", "
-    "f.data or \"\")\n"
-    "      end\n"
+#include "buf.h"
+#include "digest.h"
+#include "script.h"
+
+/* ARGV as of fsck_keys.lua. A large key is gone on with until its end; `left` never runs out. */
+static const char body[] =
+    "local r = fsck_begin(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])\n"
+    "local queues = {default = true}\n"
+    "for _, key in ipairs(redis.call('KEYS', string.sub(key_routes(), 1, -7) .. '*')) do\n"
+    "    local parts, cursor = fsck_parts(key), '0'\n"
+    "    if parts[1] == 'queue' and parts[2] then queues[parts[2]] = true end\n"
+    "    fsck_guarded(r, key, function()\n"
+    "        while cursor do\n"
+    "            r.left = 1000000\n"
+    "            cursor = fsck_key(r, key, cursor)\n"
+    "        end\n"
+    "    end)\n"
+    "    for _, e in ipairs(parts[1] == 'stream' and redis.pcall('XRANGE', key, '-', '+') or {}) "
+    "do\n"
+    "        local data = pairs_of(e[2]).data\n"
+    "        local n = data and string.match(data, '^m(%d+)')\n"
+    "        if n and n ~= string.match(e[1], '%d+$') then\n"
+    "            fsck_note(r, 'message', key, e[1] .. ' is ' .. data)\n"
+    "        end\n"
     "    end\n"
-    "    claim(ends == (alive and 0 or 1), id, s, \"ends\", ends)\n"
-    "    claim(s ~= \"running\" or tonumber(h.last) == #entries - 1, id, s, \"last\", h.last)\n"
-    "  end\n"
     "end\n"
-    "for id in pairs(stand) do claim(redis.call(\"EXISTS\", \"job:\" .. id) == 1, \"nobody stands "
-    "in line\", id) end\n"
-    "local c = redis.call(\"HMGET\", q, \"waiting\", \"bytes\", \"in\", \"out\")\n"
-    "for i = 1, 4 do c[i] = tonumber(c[i] or 0) end\n"
-    "claim(c[1] == waiting, \"waiting\", c[1], \"of\", waiting)\n"
-    "claim(c[2] == bytes, \"bytes\", c[2], \"of\", bytes)\n"
-    "claim(c[3] - c[4] == waiting, \"in - out\", c[3] - c[4], \"of\", waiting)\n"
-    "return table.concat(wrong, \"\\n\")";
+    "if r.others > 0 then fsck_note(r, 'unknown_key', '', r.others .. ' of them') end\n"
+    "for _, id in ipairs(r.waiting) do\n"
+    "    fsck_guarded(r, key_job(id), function() fsck_waiting(r, id) end)\n"
+    "end\n"
+    "for queue in pairs(queues) do\n"
+    "    fsck_guarded(r, key_queue(queue), function() fsck_counters(r, queue, '', 0, 0) end)\n"
+    "end\n"
+    "for i, f in ipairs(r.found) do r.found[i] = table.concat(f, ' ', 1, 3) end\n"
+    "table.sort(r.found)\n"
+    "return table.concat(r.found, '\\n')\n";
+
+struct look {
+    struct buf *out;
+    bool unknown; /* Redis does not know the script */
+    bool answered;
+};
+
+static void on_answer(void *arg, enum status status, const struct redisReply *reply)
+{
+    struct look *look = arg;
+    size_t length;
+    const char *text = redis_reply_text(reply, &length);
+    look->answered = true;
+    look->unknown = strncmp(text, "NOSCRIPT", 8) == 0;
+    buf_puts(look->out, status == STATUS_OK ? "" : "not checked: ");
+    buf_puts(look->out, text);
+}
+
+static void ask(struct rig *rig, struct look *look, const char *command, const char *script)
+{
+    const struct settings *s = &rig->settings;
+    const char *argv[] = {
+        command,
+        script,
+        "0",
+        "0",
+        text_of("%" PRId64, s->stream_ttl_ms),
+        text_of("%" PRId64, s->lease_ms),
+        text_of("%" PRId64, s->idempotency_ttl_ms),
+        text_of("%" PRId64, s->dead_retention_ms),
+        text_of("%" PRId64, s->job_deadline_ms),
+    };
+    size_t lengths[COUNT_OF(argv)];
+    for (size_t i = 0; i < COUNT_OF(argv); i++)
+        lengths[i] = strlen(argv[i]);
+    buf_reset(look->out);
+    look->answered = false;
+    assert_int_equal(redis_send(rig->redis, COUNT_OF(argv), argv, lengths, on_answer, look),
+                     STATUS_OK);
+    assert_true(await(&rig->loop, await_flag, &look->answered, AWAIT_MS));
+}
 
 const char *invariants_broken(struct rig *rig)
 {
-    const char *broken = cli(rig, "EVAL '%s' 0", check_script);
-    return strcmp(broken, "''") == 0 ? "" : broken;
+    static char *text, digest[DIGEST_SHA1_SIZE];
+    static struct buf out;
+    struct look look = {.out = &out};
+    if (!text) {
+        text = script_compose(rig->settings.key_prefix, body);
+        assert_non_null(text);
+        digest_sha1(text, strlen(text), digest);
+    }
+    ask(rig, &look, "EVALSHA_RO", digest);
+    if (look.unknown)
+        ask(rig, &look, "EVAL_RO", text);
+    return buf_text(&out);
 }
