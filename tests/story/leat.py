@@ -17,12 +17,10 @@ import urllib.parse
 import uuid
 
 from client import Client, Wire, exact, problem, raw  # noqa: F401 (for the stories)
-from redis_server import Redis, check_redis
-from words import (FACTOR, Failed, check, free_port, limit, many, ms, same,  # noqa: F401
+from redis_server import Redis, check_redis, fsck  # noqa: F401 (for the stories)
+from words import (BIN, FACTOR, HERE, Failed, check, free_port, limit, many, ms, same,  # noqa: F401
                    stays, until)
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-BIN = os.path.abspath(os.environ.get("LEAT_BIN", os.path.join(HERE, "..", "..", "build")))
 PYTHON = "/usr/bin/python3"
 
 

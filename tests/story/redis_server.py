@@ -1,11 +1,12 @@
 """redis_server.py: a private redis-server, and what must be true of its keys at any moment."""
 import ctypes
+import json
 import os
 import signal
 import socket
 import subprocess
 
-from words import FACTOR, Failed, check, free_port, until
+from words import BIN, FACTOR, Failed, check, free_port, until
 
 
 def _die_with_the_story():
@@ -172,102 +173,23 @@ class Redis:
 # ---- what must be true of Redis at any moment ----
 
 
+def fsck(redis, *arguments, prefix="", **env):
+    """Run leat-fsck on it: its exit code, its findings, its summary; or what it printed (code 2)."""
+    env = {**redis.leat.base_env(), **redis.leat.shared, **redis.settings(),
+           "LEAT_KEY_PREFIX": prefix, **env}
+    done = subprocess.run([os.path.join(BIN, "leat-fsck"), "--json", *arguments], env=env, text=True,
+                          capture_output=True, stdin=subprocess.DEVNULL, timeout=60 * FACTOR)
+    if done.returncode not in (0, 1):
+        return done.returncode, done.stdout + done.stderr, {}
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.returncode, lines[:-1], lines[-1]
+
+
 def check_redis(redis, prefix=""):
-    """Every list, counter and expiry agrees with the jobs' states. Call it when nobody writes."""
-    wrong = []
-    keys = {k[len(prefix):]: k for k in redis("KEYS", prefix + "*")}
-    types = {k: redis("TYPE", full) for k, full in keys.items()}
-    expiry = {k: redis("PTTL", full) for k, full in keys.items()}
-    jobs = {k[4:]: redis.hash(keys[k]) for k in keys if k.startswith("job:")}
-    jobs = {k: job for k, job in jobs.items() if job}  # the others expired just now
-    alive = ("waiting", "delayed", "running")
-
-    def expires(key, should, why):
-        if key in keys and expiry[key] != -2 and (expiry[key] >= 0) != should:
-            wrong.append(f"{key} has {'no' if should else 'an'} expiry ({why})")
-
-    lines, queues = {}, set()
-    for key in keys:
-        part = key.split(":")
-        if part[0] == "queue":
-            queues.add(part[1])
-            if len(part) == 4:
-                lines[key] = redis("LRANGE", keys[key], 0, -1)
-        elif part[0] not in ("stream", "chat", "job", "idem", "workers", "worker", "routes", "queues",
-                             "schedules", "schedule"):
-            wrong.append(f"a key of no known kind: {key}")
-        if part[0] in ("idem", "worker"):
-            expires(key, True, "always")
-
-    def members(queue, what):
-        full = keys.get(f"queue:{queue}:{what}")
-        return redis("ZRANGE", full, 0, -1) if full else []
-
-    for job_id, job in jobs.items():
-        state, queue = job.get("state"), job.get("queue")
-        chat = f"{job.get('feature_id')}:{job.get('chat_id')}"
-        if state not in alive + ("done", "dead", "cancelled", "expired"):
-            wrong.append(f"job {job_id} has the state {state!r}")
-            continue
-        expires("job:" + job_id, state not in alive, f"job {state}")
-        if ("owner" in job) != (state == "running"):
-            wrong.append(f"job {job_id} is {state} and its owner is {job.get('owner')!r}")
-        for what, states in (("running", ("running",)), ("delayed", ("delayed",)),
-                             ("deadlines", ("waiting",))):
-            if (job_id in members(queue, what)) != (state in states):
-                wrong.append(f"job {job_id} is {state}; in {what}: {job_id in members(queue, what)}")
-        if state == "dead" and (job_id in members(queue, "dead")) == ("retried_as" in job):
-            wrong.append(f"job {job_id} is dead, tried again: {job.get('retried_as')}; "
-                         f"among the dead: {job_id in members(queue, 'dead')}")
-        line = f"queue:{queue}:{job.get('priority')}:{job.get('feature_id')}"
-        times = lines.get(line, []).count(job_id)
-        if times != (1 if state == "waiting" else 0):
-            wrong.append(f"job {job_id} is {state} and stands {times} times in {line}")
-        if "chat:" + chat in keys and redis("GET", keys["chat:" + chat]) == job_id:
-            expires("chat:" + chat, state not in alive, f"its job is {state}")
-            expires("stream:" + chat, state not in ("waiting", "delayed"), f"its job is {state}")
-        elif state in alive and "chat:" + chat not in keys:
-            wrong.append(f"job {job_id} is {state} and its chat does not know it")
-        if "stream:" + chat in keys and types["stream:" + chat] == "stream":
-            wrong += _check_stream(redis, keys["stream:" + chat], job_id, job)
-
-    for queue in queues:
-        counters = redis.hash(keys[f"queue:{queue}"]) if f"queue:{queue}" in keys else {}
-        waiting = [i for name, ids in lines.items() if name.split(":")[1] == queue for i in ids]
-        size = sum(int(jobs.get(i, {}).get("size", 0)) for i in waiting + members(queue, "delayed"))
-        if int(counters.get("waiting", 0)) != len(waiting):
-            wrong.append(f"queue {queue} counts {counters.get('waiting')} waiting, {len(waiting)} are")
-        if int(counters.get("bytes", 0)) != size:
-            wrong.append(f"queue {queue} counts {counters.get('bytes')} bytes, {size} wait")
-        for job_id in waiting + members(queue, "running") + members(queue, "delayed"):
-            if job_id not in jobs:
-                wrong.append(f"queue {queue} holds {job_id}, which has no hash")
-        for priority in range(10):
-            turns = f"queue:{queue}:{priority}"
-            listed = redis("LRANGE", keys[turns], 0, -1) if turns in keys else []
-            filled = [n.split(":")[3] for n in lines if n.startswith(turns + ":")]
-            if sorted(listed) != sorted(filled):
-                wrong.append(f"{turns} lists {sorted(listed)}, waiting are {sorted(filled)}")
-        wake = keys.get(f"queue:{queue}:wake")
-        if wake and redis("LLEN", wake) > 16:
-            wrong.append(f"queue {queue} has {redis('LLEN', wake)} wake tokens")
-    check(not wrong, "Redis is not consistent:\n  " + "\n  ".join(wrong))
-
-
-def _check_stream(redis, key, job_id, job):
-    """A stream of ours is a marker, messages without a hole, and at most one end, which is last."""
-    entries = redis.entries(key)
-    if not entries or entries[0][1].get("job") != job_id:
-        return []
-    wrong = []
-    attempt = entries[0][0].split("-")[0]
-    for number, (entry_id, fields) in enumerate(entries):
-        if entry_id != f"{attempt}-{number}":
-            wrong.append(f"{key}: entry {number} has the id {entry_id}, not {attempt}-{number}")
-            break
-        if 0 < number < len(entries) - 1 and "type" in fields:
-            wrong.append(f"{key}: {entry_id} is a {fields['type']} in the middle")
-    ended = entries[-1][1].get("data") == "[DONE]" and "type" in entries[-1][1]
-    if ended != (job["state"] not in ("waiting", "delayed", "running")):
-        wrong.append(f"{key}: job {job['state']}, terminal entry: {ended}")
-    return wrong
+    """All that Redis holds fits together, says leat-fsck; and there is nothing but ours."""
+    code, found, summary = fsck(redis, prefix=prefix)
+    check(code in (0, 1), lambda: f"leat-fsck could not check: {found}")
+    lines = [f"{f['finding']} {f['key']} {f['sentence']}" for f in found]
+    if not prefix and summary["other_keys"]:
+        lines.append(f"{summary['other_keys']} keys of no known kind: {redis.keys()}")
+    check(not lines, "Redis is not consistent:\n  " + "\n  ".join(lines))

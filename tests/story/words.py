@@ -4,6 +4,8 @@ import socket
 import threading
 import time
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+BIN = os.path.abspath(os.environ.get("LEAT_BIN", os.path.join(HERE, "..", "..", "build")))
 FACTOR = float(os.environ.get("LEAT_TIME_FACTOR", "1"))
 
 
