@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEYS_A_CALL 60
+#define KEYS_A_CALL 40
 #define IDS_A_CALL 50
 #define SCAN_COUNT "200"
 #define ROUNDS_MOST 5
