@@ -590,6 +590,7 @@ static const char clock_script[] =
     "local ttl = redis.call(\"PTTL\", stream) redis.call(\"DEL\", stream) "
     "for _, e in ipairs(entries) do local a, n = string.match(e[1], \"(%d+)(-%d+)\") "
     "id = string.format(\"%.0f\", a + ARGV[1]) "
+    "for i = 1, #e[2], 2 do if e[2][i] == \"first\" then e[2][i + 1] = id end end "
     "redis.call(\"XADD\", stream, id .. n, unpack(e[2])) end "
     "redis.call(\"PEXPIRE\", stream, ttl) redis.call(\"HSET\", job, \"first\", id) return id";
 
