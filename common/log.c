@@ -80,6 +80,16 @@ static void put_text(struct line *line, const char *text)
     put(line, text, strlen(text));
 }
 
+/* How many bytes from here on stand for themselves. */
+static size_t plain_length(const unsigned char *text)
+{
+    size_t length = 0;
+    while (text[length] >= 0x20 && text[length] != 0x7f && text[length] != '"' &&
+           text[length] != '\\')
+        length++;
+    return length;
+}
+
 /* Bytes above 0x7f are passed on: what reaches a log here was checked to be UTF-8, or is escaped.
    A text that is too long ends before the first character that does not fit. */
 static void put_quoted(struct line *line, const char *text)
@@ -87,6 +97,11 @@ static void put_quoted(struct line *line, const char *text)
     const unsigned char *c = (const unsigned char *)text;
     bool fits = put(line, "\"", 1);
     while (fits && *c) {
+        size_t plain = plain_length(c);
+        if (plain > 0 && put(line, (const char *)c, plain)) {
+            c += plain;
+            continue;
+        }
         char escaped[8];
         size_t length = character_length(c);
         if (*c == '"' || *c == '\\') {

@@ -42,7 +42,9 @@ void order_clear(struct order *o)
 
 static void add_member(struct buf *line, const char *name, const char *value)
 {
-    buf_printf(line, "\"%s\": ", name);
+    buf_putc(line, '"');
+    buf_puts(line, name);
+    buf_puts(line, "\": ");
     json_quote(line, value, strlen(value));
     buf_puts(line, ", ");
 }

@@ -17,7 +17,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define READ_BYTES (64 << 10)
+#define READ_BYTES (4 << 10)       /* at first, and until that much comes at once */
+#define READ_MOST_BYTES (64 << 10) /* from then on, as long as it fills READ_BYTES */
 #define PIPE_BYTES (64 << 10) /* a pipe's room: a shorter line is written whole, or not at all */
 
 static void conclude(struct process *p);
@@ -77,8 +78,9 @@ static void on_out_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
 {
     struct process *p = handle->data;
     (void)suggested;
-    char *base = p->options.room(p->options.arg, READ_BYTES);
-    *room = uv_buf_init(base, base ? READ_BYTES : 0);
+    unsigned size = p->talkative ? READ_MOST_BYTES : READ_BYTES;
+    char *base = p->options.room(p->options.arg, size);
+    *room = uv_buf_init(base, base ? size : 0);
 }
 
 static void on_out(uv_stream_t *stream, ssize_t count, const uv_buf_t *room)
@@ -87,6 +89,7 @@ static void on_out(uv_stream_t *stream, ssize_t count, const uv_buf_t *room)
     (void)room;
     if (count == 0)
         return;
+    p->talkative = count >= READ_BYTES;
     if (count < 0) {
         p->out_open = false;
         uv_read_stop(stream);

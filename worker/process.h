@@ -77,6 +77,7 @@ struct process {
     bool out_open;    /* no end of standard output was seen */
     bool err_open;    /* the same of standard error */
     bool paused;
+    bool talkative;   /* its last read was a large one */
     bool killed;      /* SIGKILL was sent to the group */
     bool group_empty; /* its number may be somebody else's: no more signals */
     struct process_end end;
