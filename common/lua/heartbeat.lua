@@ -16,6 +16,8 @@ for i = 11, #ARGV, 4 do
     if held then
         local stream = key_stream(ARGV[i + 2], ARGV[i + 3])
         redis.call('ZADD', key_running(h.queue), now + ARGV[2], id)
+        -- The worker's hash may have expired: Redis stood still for three leases, and then gave time.
+        redis.call('HSET', worker, 'job:' .. id, owner)
         local left = redis.call('PTTL', stream)
         if left ~= -2 and left < ttl / 2 then redis.call('PEXPIRE', stream, ttl) end
     end

@@ -31,6 +31,16 @@ static void a_heartbeat_extends_leases(void **state)
     assert_int_equal(rig_reap(rig).result.died, 0);
 }
 
+static void what_a_worker_holds_is_known_again_when_its_hash_was_lost(void **state)
+{
+    struct rig *rig = *state;
+    struct claim c = rig_run(rig, "a");
+    cli(rig, "DEL worker:w1");
+    rig_beat(rig, "w1", &c, 1, true);
+    assert_cli(rig, c.owner, "HGET worker:w1 job:%s", c.id);
+    assert_int_equal(rig_beat(rig, "w1", NULL, 0, true).returned, 1);
+}
+
 static void a_heartbeat_keeps_streams_at_no_less_than_half_their_time(void **state)
 {
     struct rig *rig = *state;
@@ -188,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_heartbeat_says_who_is_alive),
         RIG_TEST(a_heartbeat_extends_leases),
+        RIG_TEST(what_a_worker_holds_is_known_again_when_its_hash_was_lost),
         RIG_TEST(a_heartbeat_keeps_streams_at_no_less_than_half_their_time),
         RIG_TEST(a_heartbeat_tells_what_is_not_held_any_more),
         RIG_TEST(jobs_that_a_worker_does_not_name_go_back_unspent),
