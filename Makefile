@@ -176,6 +176,14 @@ tests/story/%/node_modules/.package-lock.json: tests/story/%/package-lock.json |
 	@npm ci --silent --no-audit --no-fund --prefix $(<D)
 	@touch $@
 
+## faults: things die at random for FAULT_SECONDS (1800) while clients check what they see (LEAT_SEED=… again)
+.PHONY: faults
+FAULT_SECONDS ?= 1800
+faults: all | $(DEPS)/test $(DEPS)/run
+	@LEAT_BIN=$(OUT) tests/faults/chaos --self-test
+	@LEAT_BIN=$(OUT) LEAT_TIME_FACTOR=$${LEAT_TIME_FACTOR:-$(if $(SAN),4,1)} \
+		tests/faults/chaos --seconds $(FAULT_SECONDS)
+
 ## test-system: the composed containers, from outside (needs Docker)
 .PHONY: test-system
 test-system:

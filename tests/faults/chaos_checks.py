@@ -32,8 +32,13 @@ class View:
     """One client's recording of one job."""
 
     def __init__(self, name, chat, job=None):
-        self.name, self.chat, self.job = name, chat, job
-        self.seen, self.cursor, self.end, self.replaced = [], None, None, False
+        self.name, self.chat, self.first, self.job = name, chat, job, job
+        self.seen, self.cursor, self.end = [], None, None
+
+    def named(self, job):
+        """An answer's head says which job it is."""
+        self.first = self.first or job
+        self.job = self.job or job
 
     def opened(self, when, gateway):
         self.seen.append(Seen(when, "open", self.cursor, gateway))
@@ -42,6 +47,8 @@ class View:
         self.seen.append(Seen(when, what, entry_id, data))
         if entry_id is not None:
             self.cursor = entry_id
+        if what == "reset":
+            self.job = json.loads(data)["job"]
         if what in ENDS and self.end is None:
             self.end = what
 
@@ -58,7 +65,7 @@ class View:
     def __str__(self):
         return f"{self.name} of job {self.job} in chat {self.chat}"
 
-    def tail(self, most=8):
+    def tail(self, most=16):
         return ", ".join(f"{s.what}[{s.id}]" for s in self.seen[-most:])
 
 
@@ -93,14 +100,17 @@ class Ledger:
         self.jobs, self.wrong, self.entries, self._streams = {}, [], 0, {}
 
     @classmethod
-    def of(cls, folder, workers):
-        """The ledger of a redis-server whose append-only files are in `folder`."""
+    def of(cls, folders, workers):
+        """The ledger of a redis-server whose append-only files are in the last of these folders;
+        those before it were taken from it, with all that they held."""
         ledger = cls(workers)
-        paths = glob.glob(os.path.join(folder, "*.incr.aof"))
-        for path in sorted(paths, key=lambda p: int(p.split(".")[-3])):
-            with open(path, "rb") as file:
-                for words in commands(file):
-                    ledger.take(words)
+        for number, folder in enumerate(folders):
+            if number:
+                ledger.take(["FLUSHALL"])
+            for path in sorted(glob.glob(os.path.join(folder, "*.incr.aof")), key=_file_number):
+                with open(path, "rb") as file:
+                    for words in commands(file):
+                        ledger.take(words)
         return ledger
 
     def job(self, job_id):
@@ -123,7 +133,7 @@ class Ledger:
                 log.flushed = True
 
     def _entry(self, words):
-        at = next(i for i in range(2, len(words)) if re.fullmatch(r"\d+-\d+", words[i]))
+        at = _id_of(words)
         key, (a, n), fields = words[1], halves(words[at]), dict(zip(words[at + 1::2], words[at + 2::2]))
         self.entries += 1
         kind = fields.get("type")
@@ -181,6 +191,23 @@ class Ledger:
 
     def _mixed(self, text):
         self.wrong.append(Wrong("I4", "mixed", text))
+
+
+def _file_number(path):
+    return int(path.split(".")[-3])
+
+
+def _id_of(words):
+    """Where in an XADD the entry's id stands: behind NOMKSTREAM, MINID = …, MAXLEN ~ … LIMIT …"""
+    at = 2
+    while not re.fullmatch(r"\d+-\d+", words[at]):
+        word = words[at].upper()
+        at += 1
+        if word in ("MINID", "MAXLEN"):
+            at += (words[at] in ("=", "~")) + 1
+        elif word == "LIMIT":
+            at += 1
+    return at
 
 
 def commands(file):
@@ -268,12 +295,20 @@ def _identities(accepted, ledger):
     return wrong
 
 
+def false_deaths(ledger, hurt):
+    """How often a job was taken from a worker that nobody had killed, frozen or ended. Not an
+    invariant: a machine that has no time for a worker within its lease does the same."""
+    deaths = [entry for log in ledger.jobs.values() for entry in json.loads(log.fields.get("history") or "[]")]
+    return sum(d.get("reason") == "worker_lost" and d.get("worker") not in hurt for d in deaths)
+
+
 # ---- I2: a contiguous prefix ----
 
 
-def view_is_a_prefix(view):
-    """No duplicate, no hole, no mix of attempts, whatever was cut in between."""
-    wrong = []
+def view_is_a_prefix(view, lossy=False):
+    """No duplicate, no hole, no mix of attempts, whatever was cut in between. lossy: Redis may have
+    lost the job itself, and a `reset` leads to the one that the chat had before."""
+    wrong, job = [], view.first
 
     def found(kind, seen, text):
         wrong.append(Wrong("I2", kind, f"{view}: {text} at {seen.what}[{seen.id}] {seen.data[:200]}; "
@@ -302,16 +337,17 @@ def view_is_a_prefix(view):
         if seen.what == "message":
             said = json.loads(seen.data)
             run = run or said["run"]
-            if said["job"] != view.job or said["n"] != n or said["run"] != run:
-                found("mixed", seen, f"not of job {view.job}, run {run}")
+            if said["job"] != job or said["n"] != n or said["run"] != run:
+                found("mixed", seen, f"not of job {job}, run {run}")
         elif seen.what == "reset":
             told = json.loads(seen.data)
-            if told["job"] != view.job or not seen.id or halves(seen.id)[1] != 0:
+            lost = lossy and told["reason"] == "history_lost"
+            if (told["job"] != job and not lost) or not seen.id or halves(seen.id)[1] != 0:
                 found("mixed", seen, "a reset of something else")
             elif a is not None and halves(seen.id)[0] < a and told["reason"] == "retry":
                 found("mixed", seen, f"a reset backwards, from {a}")
-            a, n, run = halves(seen.id)[0], 0, None
-        elif seen.what in ("failed", "cancelled") and json.loads(seen.data)["job"] != view.job:
+            a, n, run, job = halves(seen.id)[0], 0, None, told["job"]
+        elif seen.what in ("failed", "cancelled") and json.loads(seen.data)["job"] != job:
             found("mixed", seen, "the end of another job")
         if seen.what in ENDS:
             ended = seen.what
@@ -376,7 +412,12 @@ def loss_is_explained(view, ledger, ttl_s, wall):
     log = ledger.jobs.get(view.job)
     for seen in view.seen:
         if seen.what == "reset" and json.loads(seen.data).get("reason") == "history_lost":
-            wrong.append(Wrong("I5", "false loss", f"{view} was told that history is lost"))
+            wrong.append(Wrong("I5", "false loss", f"{view} was told that history is lost; "
+                                                   f"{view.tail(60)}"))
+        if seen.what == "superseded":
+            other = ledger.jobs.get(json.loads(seen.data).get("job"))
+            if other is None or other is log or other.fields.get("chat_id") != view.chat:
+                wrong.append(Wrong("I5", "false loss", f"{view} was told {seen.data}; {view.tail()}"))
         late = log and log.ended_at() and seen.when + wall > log.ended_at() + ttl_s * 0.8
         if seen.what in ("gone", "nothing") and view.job and not late:
             wrong.append(Wrong("I5", "false loss", f"{view}: {seen.what}, its job {log and log.fields}; "
@@ -385,14 +426,16 @@ def loss_is_explained(view, ledger, ttl_s, wall):
 
 
 def loss_is_announced(views, losses, bound_s):
-    """After a total loss each follower is told so, soon after Redis answers again."""
-    told, wrong = 0, []
+    """After a total loss each follower is told so, soon after Redis answers again; after any loss
+    each one hears of an end."""
+    told, wrong = len(views), []
+    for view in views:
+        if view.end is None:
+            wrong.append(Wrong("I5", "unannounced", f"{view} never heard of an end; {view.tail()}"))
     for loss in losses:
         for view in views:
-            state = _state_at(view, loss)
-            if state != "following":
+            if _state_at(view, loss) != "following":
                 continue
-            told += 1
             heard, since = _told_after(view, loss)
             if heard is None:
                 wrong.append(Wrong("I5", "unannounced", f"{view} was never told of the loss; {view.tail()}"))
@@ -437,15 +480,17 @@ def all_returns(before, after):
     return len(before), wrong
 
 
+PERMANENT = re.compile(r"(workers|routes|queues|schedules|queue:[^:]+(:dead|:wake)?)")
+
+
 def keys_left(keys, expiry, alive):
     """Keys that stay although nothing runs. expiry: PTTL of each; alive: the workers that live."""
     wrong = []
     for key in keys:
-        part = key.split(":")
-        permanent = part[0] in ("workers", "routes", "schedules") or (part[0] == "queue" and len(part) == 2) \
-            or key.endswith((":dead", ":wake")) or (part[0] == "worker" and part[1] in alive)
-        expires = part[0] in ("idem", "job") and expiry[key] >= 0
-        if not permanent and not expires and expiry[key] != -2:
+        kind, _, name = key.partition(":")
+        stays = PERMANENT.fullmatch(key) or (kind == "worker" and name in alive)
+        expires = kind in ("idem", "job") and expiry[key] >= 0
+        if not stays and not expires and expiry[key] != -2:
             wrong.append(Wrong("I6", "left", f"the key {key} is left, PTTL {expiry[key]}"))
     return wrong
 

@@ -137,7 +137,7 @@ class Load:
                 elif not self._question(chance, chat, wish == "poison"):
                     chat = None
             except Exception as error:  # a checker that dies silently checks nothing
-                self.report([Wrong("I2", "checker", f"an asker failed: {type(error).__name__}: {error}")])
+                self.report([Wrong("I2", "checker", f"an asker: {type(error).__name__}: {error}")])
             time.sleep(chance.uniform(0, 0.1))
 
     def _question(self, chance, chat, poison):
@@ -153,7 +153,6 @@ class Load:
         if chance.random() < 0.1 and not poison:
             besides.append(self._beside(chance, self._stop, chat, first.job()))
         elif chance.random() < 0.1 and not poison:
-            reader.view.replaced = True
             besides.append(self._beside(chance, self._replace, chat))
         reader.follow(first)
         for thread in besides:
@@ -168,7 +167,7 @@ class Load:
                 time.sleep(own.uniform(0, 1.2))
                 what(own, *arguments)
             except Exception as error:
-                self.report([Wrong("I2", "checker", f"{what.__name__} failed: {type(error).__name__}: {error}")])
+                self.report([Wrong("I2", "checker", f"{what.__name__}: {type(error).__name__}: {error}")])
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
@@ -207,6 +206,8 @@ class Load:
         try:
             with client.changed:
                 client.changed.wait_for(lambda: client.ended, HEAD_S * FACTOR)
+            if not client.ended and not self.giving_up.is_set():
+                self.report([Wrong("I7", "silence", f"no whole answer: {client.describe()}")])
             client.close()
             return client if client.ended == "complete" else None
         finally:
@@ -261,7 +262,7 @@ class Reader:
                 self._wait(client, lambda: client.status is not None)
                 status, job = client.status, client.job()
                 if status == 200 and job:
-                    self.view.job = self.view.job or job
+                    self.view.named(job)
                     self.load.accept(question.identity, job)
                     self._note_view()
                     return client
@@ -342,7 +343,7 @@ class Reader:
         if client.status == 204:
             view.add(client.head_at, "nothing")
         elif client.status == 200:
-            view.job = view.job or client.job()
+            view.named(client.job())
             for event in client.events:
                 view.take(event)
         elif client.status not in (None, 429, 503):
@@ -356,7 +357,7 @@ class Reader:
         self.load.counts[f"ended {self.view.end}"] += 1
         if self.view.job is None:
             return
-        wrong = chaos_checks.view_is_a_prefix(self.view)
+        wrong = chaos_checks.view_is_a_prefix(self.view, self.load.lossy)
         if self.view.end == "done" and not self.load.lossy and self.chance.random() < 0.5:
             wrong += self._beside_its_stream()
         if wrong:

@@ -10,15 +10,15 @@ import heapq
 import os
 import random
 import re
-import shutil
+import resource
 import signal
 import threading
 import time
 from collections import namedtuple
 
-from leat import FACTOR, PYTHON, Leat, ms, until
+from leat import FACTOR, PYTHON, ms, until
 from redis_server import RedisError
-from words import Failed
+from words import Failed, check
 
 LEASE_MS, TTL_MS, TIMEOUT_MS, DEADLINE_MS, HEARTBEAT_MS = 900, 8000, 6000, 5000, 500
 REDIS_TIMEOUT_MS, DRAIN_MS = 1000, 2000
@@ -82,9 +82,8 @@ while True:
 class Fleet:
     """Redis, gateways and workers of one round."""
 
-    def __init__(self, log):
-        self.say = log
-        self.leat = Leat()
+    def __init__(self, leat):
+        self.leat = leat
         self.redis = self.leat.with_redis(append_only=True)
         self._admin = None
         self.settle_redis()
@@ -96,8 +95,9 @@ class Fleet:
         self.task = self.leat.file("chaos_task.py")
         with open(self.task, "w") as file:
             file.write(TASK)
-        self.lock = threading.Lock()
+        self.lock, self._one_starts = threading.Lock(), threading.Lock()
         self.gateways, self.workers, self.leaving, self.wrong = {}, {}, [], []
+        self.frozen, self.taken = set(), []
         self._labels, self._starting = 0, []
         for slot in range(GATEWAYS):
             self._start_gateway(slot)
@@ -109,7 +109,8 @@ class Fleet:
 
     def _start_gateway(self, slot):
         try:
-            gateway = self.leat.gateway()
+            with self._one_starts:  # the harness names their files by counting
+                gateway = self.leat.gateway()
         except Failed as failed:
             self.wrong.append(f"a gateway does not start: {failed}")
             return
@@ -149,30 +150,42 @@ class Fleet:
                 ids[program.label] = found.group(1)
         return ids
 
+    def hurt_ids(self):
+        """The ids of those that did not live on undisturbed."""
+        ids = self.worker_ids()
+        return {ids.get(p.label) for p in self.leat.programs if hasattr(p, "label")
+                and (p.label not in self.workers or p.label in self.frozen)}
+
     # -- Redis
 
     def admin(self, *words):
-        """A command on the injector's own connection; None where Redis does not answer it."""
-        try:
-            if self._admin is None:
-                self._admin = self.redis.connect()
-            return self._admin(*words)
-        except RedisError:
-            return None
-        except OSError:
-            if self._admin:
-                self._admin.close()
-            self._admin = None
-            return None
+        """A command on the injector's own connection; None where Redis does not take it."""
+        for _ in range(2):  # the connection may be one to the redis-server before
+            try:
+                if self._admin is None:
+                    self._admin = self.redis.connect()
+                return self._admin(*words)
+            except RedisError:
+                return None
+            except OSError:
+                if self._admin:
+                    self._admin.close()
+                self._admin = None
+        return None
 
     def settle_redis(self):
         """What must be said to each new redis-server: written at once, so that kill -9 loses
         nothing (with everysec a slow disk may hold back two seconds), and in one file."""
         for name, value in (("appendfsync", "no"), ("auto-aof-rewrite-percentage", "0")):
-            self.admin("CONFIG", "SET", name, value)
+            check(self.admin("CONFIG", "SET", name, value) == "OK", f"Redis takes {name}")
 
     def append_only_files(self):
         return os.path.join(self.redis.dir, "appendonlydir")
+
+    def take_append_only_files(self):
+        """Redis is to find nothing when it starts again; what it wrote is read at the end."""
+        self.taken.append(self.leat.file(f"taken-{len(self.taken)}"))
+        os.rename(self.append_only_files(), self.taken[-1])
 
     # -- what is looked at
 
@@ -269,14 +282,15 @@ def worker_freeze(fleet, inject, chance):
     if not worker:
         return None
     worker.pause()
+    fleet.frozen.add(worker.label)
     inject.later(chance.uniform(1.3, 3) * LEASE_MS / 1000 * FACTOR, worker.go_on)
     return inject.did("worker_freeze", ("worker", worker.label))
 
 
 def worker_term(fleet, inject, chance):
     worker = _worker(fleet, chance)
-    if not worker:
-        return None
+    if not worker or '"event":"ready"' not in worker.log():
+        return None  # who has not begun yet may just end
     worker.terminate()
     del fleet.workers[worker.label]
     fleet.leaving.append((worker, time.monotonic() + 25 * FACTOR))
@@ -315,6 +329,39 @@ def gateway_term(fleet, inject, chance):
     fleet.leaving.append((gateway, time.monotonic() + (DRAIN_MS / 1000 + 5) * FACTOR))
     fleet.start_gateway(slot)
     return inject.did("gateway_term", ("gateway", gateway.port))
+
+
+def gateway_no_files(fleet, inject, chance):
+    slot = _slot(fleet, chance)
+    if slot is None:
+        return None
+    gateway = fleet.gateways[slot]
+    seconds = _take_files(gateway, inject, chance)
+    return inject.did("gateway_no_files", ("gateway", gateway.port), over_in=seconds)
+
+
+def worker_no_files(fleet, inject, chance):
+    worker = _worker(fleet, chance)
+    if not worker:
+        return None
+    seconds = _take_files(worker, inject, chance)
+    return inject.did("worker_no_files", ("worker", worker.label), over_in=seconds)
+
+
+def _take_files(program, inject, chance):
+    """It may open a few files more and no others, for so many seconds."""
+    seconds = chance.uniform(0.3, 1.5)
+    before = resource.prlimit(program.pid, resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir(f"/proc/{program.pid}/fd"))
+    resource.prlimit(program.pid, resource.RLIMIT_NOFILE, (highest + chance.randrange(1, 4), before[1]))
+
+    def restore():
+        if program.is_up():
+            resource.prlimit(program.pid, resource.RLIMIT_NOFILE, before)
+
+    inject.rest("process", seconds)
+    inject.later(seconds, restore)
+    return seconds
 
 
 def poison(fleet, inject, chance):
@@ -385,9 +432,7 @@ def redis_tail_lost(fleet, inject, chance):
     folder = fleet.append_only_files()
     newest = max((n for n in os.listdir(folder) if n.endswith(".incr.aof")),
                  key=lambda n: int(n.split(".")[-3]))
-    path = os.path.join(folder, newest)
-    cut = min(chance.randrange(1, 65536), os.path.getsize(path))
-    os.truncate(path, os.path.getsize(path) - cut)
+    _cut(os.path.join(folder, newest), chance.randrange(1, 65536))
     return _start_redis(fleet, inject, chance, "redis_tail_lost", rest=3)
 
 
@@ -400,8 +445,22 @@ def redis_flushall(fleet, inject, chance):
 def redis_emptied(fleet, inject, chance):
     fleet.admin("SHUTDOWN", "NOSAVE")
     fleet.redis.kill()
-    shutil.rmtree(fleet.append_only_files())
+    fleet.take_append_only_files()
     return _start_redis(fleet, inject, chance, "redis_emptied", rest=7 * FACTOR, loss=True)
+
+
+def _cut(path, size):
+    """Take the file's last bytes away; of a script (MULTI … EXEC) that is cut in two, all of it.
+
+    Redis would not run that script's first half, but 7.0 leaves it, with its open MULTI, in the
+    file, where all that is written later joins it: lost or run by half at the restart after next.
+    """
+    with open(path, "r+b") as file:
+        end = max(0, os.path.getsize(path) - size)
+        file.seek(max(0, end - 262144))
+        start, kept = file.tell(), file.read(min(end, 262144))
+        begun, done = kept.rfind(b"*1\r\n$5\r\nMULTI\r\n"), kept.rfind(b"*1\r\n$4\r\nEXEC\r\n")
+        file.truncate(start + begun if begun > done else end)
 
 
 def _start_redis(fleet, inject, chance, kind, rest=0.0, loss=False):
@@ -437,11 +496,12 @@ class Quiet:
 
 # kind: (rows of faults.md, what it hits, how often it is in the deck)
 KINDS = {
-    same_question: ((1,), "process", 2), worker_kill: ((2,), "process", 3),
-    task_kill: ((2,), "process", 4), worker_freeze: ((3,), "process", 2),
-    gateway_kill: ((5,), "process", 2), gateway_term: ((6,), "process", 2),
-    worker_term: ((6,), "process", 2), no_workers: ((21,), "process", 1), poison: ((22,), "process", 2),
-    redis_kill: ((7,), "redis", 2), redis_cut: ((12,), "redis", 2), redis_stop: ((13,), "redis", 2),
+    same_question: ((1,), "process", 2), worker_kill: ((2,), "process", 3), task_kill: ((2,), "process", 4),
+    worker_freeze: ((3,), "process", 2), gateway_kill: ((5,), "process", 2),
+    gateway_term: ((6,), "process", 2), worker_term: ((6,), "process", 2),
+    gateway_no_files: ((18,), "process", 1), worker_no_files: ((18,), "process", 1),
+    no_workers: ((21,), "process", 1), poison: ((22,), "process", 2), redis_kill: ((7,), "redis", 2),
+    redis_cut: ((12,), "redis", 2), redis_stop: ((13,), "redis", 2),
     redis_pause_write: ((13,), "redis", 2), script_flush: ((14,), "redis", 1),
     redis_full: ((19,), "redis", 1), redis_maxclients: ((19,), "redis", 1),
 }
@@ -459,17 +519,18 @@ class Injector:
         self.fleet, self.load, self.say = fleet, load, say
         self.faults, self.counts, self._due, self._order = [], {}, [], 0
         self._decks, self._chances, self._rest = {}, {}, {}
-        kinds = {**KINDS, **(LOSING if lossy else {})}
+        kinds = {**KINDS, **LOSING} if lossy else KINDS
         for deck in PAUSES:
             self._chances[deck] = random.Random(f"{seed} {deck}")
             self._rest[deck] = time.monotonic() + self._chances[deck].uniform(*PAUSES[deck])
             self._decks[deck] = [k for k, (rows_, where, times) in kinds.items() for _ in range(times)
                                  if where == deck and (not rows or rows & set(rows_))]
         # Each kind once at first; where data is lost, begin with that: it is what this round is for.
-        self._hands = {deck: sorted(set(kinds), key=lambda k: k.__name__) for deck, kinds in self._decks.items()}
-        for deck, hand in self._hands.items():
+        self._hands = {}
+        for deck, kinds_ in self._decks.items():
+            hand = sorted(set(kinds_), key=lambda k: k.__name__)
             self._chances[deck].shuffle(hand)
-            hand.sort(key=lambda k: k in LOSING)
+            self._hands[deck] = sorted(hand, key=lambda k: k in LOSING)
 
     def later(self, seconds, what):
         self._order += 1

@@ -22,12 +22,12 @@ def entry(entry_id, *fields):
 
 
 def start(a, attempt, worker="worker-a", job=JOB):
-    return entry(f"{a}-0", "type", "start", "job", job, "first", "100", "attempt", str(attempt),
-                 "reason", "", "worker", worker)
+    return entry("MINID", "=", f"{a}-0", f"{a}-0", "type", "start", "job", job, "first", "100",
+                 "attempt", str(attempt), "reason", "", "worker", worker)
 
 
 def end(entry_id, kind="done", job=JOB):
-    return entry(entry_id, "type", kind, "data", "[DONE]", "job", job)
+    return entry("NOMKSTREAM", entry_id, "type", kind, "data", "[DONE]", "job", job)
 
 
 def state(name, *more):
@@ -155,6 +155,8 @@ SOUND = [
     ("keys that stay", checks.keys_left(["queue:default", "workers", "worker:a", "idem:f:c:k"],
                                         {"queue:default": -1, "workers": -1, "worker:a": 900, "idem:f:c:k": 9},
                                         {"a"})),
+    ("a death of a worker that was killed", [None] * checks.false_deaths(
+        ledger_of([["HSET", f"job:{JOB}", "history", '[{"reason": "worker_lost", "worker": "a"}]']]), {"a"})),
     ("signs of life in time", checks.silence([0, 1, 2, 3], 2, 2)),
     ("a silence in which this process stood still", checks.silence([0, 1, 6], 2, 2, [(1.5, 5.5)])),
 ]
@@ -209,6 +211,7 @@ FORGED = [
     ("a loss that is told late", "I5", "late", _announced(cut_off(4, "gone", 9.0))),
     ("`gone` though nothing is gone", "I5", "false loss", _explained(cut_off(4, "gone", 1.0))),
     ("204 in the middle of an answer", "I5", "false loss", _explained(cut_off(4, "nothing", 1.0))),
+    ("`superseded` by itself", "I5", "false loss", _explained(cut_off(4, "superseded", 1.0))),
     ("history_lost though nothing is lost", "I5", "false loss",
      _explained(changed(4, data=json.dumps({"job": JOB, "reason": "history_lost"})))),
     ("a descriptor that leaks", "I6", "left", checks.all_returns(BEFORE, {"open files": 11})[1]),
@@ -235,6 +238,8 @@ def main():
         told((invariant, kind) in {(w.invariant, w.kind) for w in found}, f"{what} was not found: {found}")
     whole = len(sound_commands())
     told(truncated_file() == [whole - 1] * 4, f"a file that is cut off: {truncated_file()}")
+    death = ["HSET", f"job:{JOB}", "history", '[{"reason": "worker_lost", "worker": "a"}]']
+    told(checks.false_deaths(ledger_of([death]), {"b"}) == 1, "a job taken from a worker that was well")
     told(checks.jobs_end_once([], [], ledger_of([]), False)[0] == 0, "what looked at nothing says so")
     print(f"{len(FORGED)} forged recordings, each to be found")
     print(f"{passed} passed, {failed} failed")
