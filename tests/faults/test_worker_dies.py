@@ -417,3 +417,18 @@ def _name(pid):
             return file.read().strip()
     except OSError:
         return ""
+
+
+def a_worker_whose_heartbeat_was_answered_late_goes_on_beating(leat):
+    leat.settings(LEASE_MS=ms(900))
+    gateway = leat.gateway()
+    leat.worker(leat.task("count(1, 1)\nuntil('go')\ncount(2, 2)\n"))
+    stream = gateway.post("c").wait_events(1)
+    leat.redis.pause()
+    paused = time.monotonic()
+    until(lambda: time.monotonic() - paused > 0.6 * FACTOR, 5, "longer than between two heartbeats")
+    leat.redis.go_on()
+    stays(lambda: not stream.names(), 4, lambda: f"it keeps its job: {stream.describe()}")
+    leat.leave("go")
+    stream.wait_done()
+    same((stream.numbers(), stream.names()), ([1, 2], []), "one attempt")
