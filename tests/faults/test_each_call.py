@@ -1,0 +1,299 @@
+"""Worker and gateway are killed at each of their calls to Redis in turn, before and after it.
+
+A proxy between the program and Redis counts its calls from the moment it is idle; the k-th kills
+it, for k = 1, 2, … until the whole of what the story does passes undisturbed. So every pair of
+calls is torn apart once, and every answer is lost once.
+"""
+from leat import check, exact, limit, ms, same, until
+from redis_proxy import RedisProxy
+from redis_server import check_redis
+from view import View, terminal_entries
+
+LEASE = 400
+SLOWLY = "for n in range(1, 5):\n    count(n, n)\n    time.sleep(0.005)\n"
+MESSAGES = [f'{{"n": {n}, "attempt": %d}}' for n in range(1, 5)]
+MOST_CALLS = 60
+BY_THE_CLOCK = ("reap", "heartbeat")  # they come in between, at any moment
+
+
+def _of_its_own(name):
+    return name not in BY_THE_CLOCK
+
+
+def _heartbeat(name):
+    return name == "heartbeat"
+
+
+def _reap(name):
+    return name == "reap"
+
+
+def _at_each_call(leat, when, scenario):
+    """scenario(chat, number, when, counts) kills the program at that call, and gives the proxy.
+
+    Ends when two runs in a row had no such call. Gives the names of the calls.
+    """
+    quiet, number, told = 0, 0, []
+    while quiet < 2:
+        number += 1
+        check(number < MOST_CALLS, f"no end: {told}")
+        try:
+            proxy = scenario(f"c{number}", number, when, _of_its_own)
+            check_redis(leat.redis)
+        except AssertionError as failed:
+            raise type(failed)(f"killed {when} call {number}, behind {told}: {failed}") from failed
+        quiet = 0 if proxy.struck.is_set() else quiet + 1
+        told.append(proxy.calls[number - 1] if proxy.struck.is_set() else "-")
+        proxy.close()
+        leat.helpers.remove(proxy)
+    print(f"killed {when} each of {number - 2} calls: {' '.join(told[:-2])}")
+    return told[:-2]
+
+
+def _by_the_clock(leat, when, scenario):
+    """The calls that come at any moment, each kind for itself: the first two of a run."""
+    for counts in (_heartbeat, _reap):
+        for number in (1, 2):
+            proxy = scenario(f"c{counts.__name__}-{number}", number, when, counts)
+            check(proxy.struck.is_set(), f"call {number} of {counts.__name__} came: {proxy.seen}")
+            check_redis(leat.redis)
+            proxy.close()
+            leat.helpers.remove(proxy)
+
+
+def _must_hold(told, names):
+    check(set(names) <= set(told), f"killed at {told}, and at each of {names}")
+
+
+def _one_job(leat, chat, state="done"):
+    """The chat had one job, and it has one end."""
+    jobs = [leat.redis.hash(k) for k in leat.redis.keys() if k.startswith("job:")]
+    jobs = [j for j in jobs if j.get("chat_id") == chat]
+    same([j["state"] for j in jobs], [state], f"jobs of {chat}")
+    kind = {"dead": "failed"}.get(state, state)
+    same(terminal_entries(leat.redis, f"stream:f:{chat}"), [kind], f"ends of {chat}")
+    return jobs[0]
+
+
+def _forget(leat):
+    """Each run begins with nothing there: what the run before left is a day's, not this run's."""
+    leat.redis("FLUSHALL")
+
+
+# ---- workers ----
+
+
+def _idle_worker(leat, tasks, **env):
+    proxy = RedisProxy(leat, leat.redis.socket)
+    worker = leat.worker(tasks, ready=False, **proxy.settings(), **env)
+    until(lambda: "BLPOP" in proxy.seen or not worker.is_up(), 10, "the worker waits for a job")
+    return proxy, worker
+
+
+def _worker_scenario(leat, gateway, tasks, end, act=None, after=0, runs=2):
+    """One question, asked of a worker that dies; another worker is started then."""
+
+    def scenario(chat, number, when, counts):
+        _forget(leat)
+        proxy, worker = _idle_worker(leat, tasks)
+        if not act:
+            proxy.arm(worker, number, when, counts)
+        stream = gateway.post(chat)
+        if act:
+            stream.wait_events(after)
+            proxy.arm(worker, number, when, counts)
+            act(worker, stream)
+        until(lambda: proxy.struck.is_set() or stream.ended or not worker.is_up(), 15,
+              lambda: f"the worker dies or the stream ends: {stream.describe()}")
+        second = leat.worker(tasks, ready=False)
+        stream.wait_done(20)
+        worker.kill()
+        second.kill()
+        end(stream, _one_job(leat, chat, "dead" if "failed" in stream.names() else
+                             "cancelled" if "cancelled" in stream.names() else "done"), runs)
+        return proxy
+
+    return scenario
+
+
+def _whole(stream, job, runs):
+    view = View(stream)
+    attempt = int(job["number"])
+    same((view.end, view.texts()), ("done", [m % attempt for m in MESSAGES]),
+         f"the client's final view: {stream.describe()}")
+    check(attempt <= runs, f"{attempt} runs")
+    check(int(job["deaths"]) <= 1, f"{job['deaths']} deaths")
+    same([r["attempt"] for r in view.resets], list(range(2, attempt + 1)), "resets")
+
+
+def _whole_after_a_drain(stream, job, _runs):
+    """Handed back unspent, or taken from a dead worker: announced either way."""
+    view, attempt = View(stream), int(job["number"])
+    same((view.end, view.texts()), ("done", [m % attempt for m in MESSAGES]),
+         f"the client's final view: {stream.describe()}")
+    same([r["attempt"] for r in view.resets], [attempt], "resets")
+    same((job["deaths"], job["attempts"]), (str(attempt - 1), "0"), "deaths and failed attempts")
+
+
+def _chat_with_a_dying_worker(leat, when):
+    leat.settings(LEASE_MS=ms(LEASE))
+    gateway = leat.gateway()
+    told = _at_each_call(leat, when, _worker_scenario(leat, gateway, leat.task(SLOWLY), _whole))
+    _must_hold(told, ["claim", "append", "finish"])
+
+
+@limit(120)
+def a_worker_killed_before_each_of_its_calls_loses_nothing(leat):
+    _chat_with_a_dying_worker(leat, "before")
+
+
+@limit(120)
+def a_worker_killed_before_it_knows_the_answer_to_each_of_its_calls_loses_nothing(leat):
+    _chat_with_a_dying_worker(leat, "after")
+
+
+def _failing_with_a_dying_worker(leat, when):
+    leat.settings(LEASE_MS=ms(LEASE), RETRY_BACKOFF_MS="1")
+    gateway = leat.gateway()
+    tasks = leat.task("count(1, 1)\nif attempt == 1:\n    sys.exit(3)\ntime.sleep(0.005)\ncount(2, 4)\n")
+    told = _at_each_call(leat, when, _worker_scenario(leat, gateway, tasks, _whole, runs=3))
+    _must_hold(told, ["claim", "append", "finish"])
+
+
+def _long_chat_with_a_dying_worker(leat, when):
+    leat.settings(LEASE_MS=ms(LEASE))
+    gateway = leat.gateway()
+    tasks = leat.task(SLOWLY.replace("0.005", "0.15"))
+    _by_the_clock(leat, when, _worker_scenario(leat, gateway, tasks, _whole))
+
+
+@limit(60)
+def a_worker_killed_before_a_heartbeat_or_a_reap_loses_nothing(leat):
+    _long_chat_with_a_dying_worker(leat, "before")
+
+
+@limit(60)
+def a_worker_killed_before_it_knows_the_answer_to_a_heartbeat_or_a_reap_loses_nothing(leat):
+    _long_chat_with_a_dying_worker(leat, "after")
+
+
+@limit(120)
+def a_worker_of_a_failing_task_killed_before_each_of_its_calls_loses_nothing(leat):
+    _failing_with_a_dying_worker(leat, "before")
+
+
+@limit(120)
+def a_worker_of_a_failing_task_killed_before_it_knows_each_answer_loses_nothing(leat):
+    _failing_with_a_dying_worker(leat, "after")
+
+
+def _draining_and_dying(leat, when):
+    leat.settings(LEASE_MS=ms(LEASE))
+    gateway = leat.gateway()
+    tasks = leat.task("first = not there(chat)\nleave(chat)\ncount(1, 2)\nif first:\n    until('never')\ncount(3, 4)\n")
+    told = _at_each_call(leat, when, _worker_scenario(
+        leat, gateway, tasks, _whole_after_a_drain, act=lambda worker, _: worker.terminate(), after=2))
+    _must_hold(told, ["hand_back", "leave"])
+
+
+@limit(120)
+def a_draining_worker_killed_before_each_of_its_calls_loses_nothing(leat):
+    _draining_and_dying(leat, "before")
+
+
+@limit(120)
+def a_draining_worker_killed_before_it_knows_each_answer_loses_nothing(leat):
+    _draining_and_dying(leat, "after")
+
+
+# ---- gateways ----
+
+
+def _ready_gateway(leat):
+    proxy = RedisProxy(leat, leat.redis.socket)
+    return proxy, leat.gateway(**proxy.settings())
+
+
+def _ask(gateway, chat):
+    try:
+        return [gateway.post(chat, {"q": chat})]
+    except OSError:
+        return []
+
+
+def _gateway_scenario(leat, other):
+    """A client asks a gateway that dies, and comes back through another as clients do."""
+
+    def scenario(chat, number, when, counts):
+        proxy, gateway = _ready_gateway(leat)
+        proxy.arm(gateway, number, when, counts)
+        parts = _ask(gateway, chat)
+        until(lambda: proxy.struck.is_set() or parts[0].ended, 15,
+              lambda: f"the gateway dies or the stream ends: {parts[0].describe()}")
+        parts[0].wait_end()
+        if View(*parts).end is None:
+            cursor = parts[0].last_id
+            parts.append(other.get(chat, cursor=cursor) if cursor else other.post(chat, {"q": chat}))
+            parts[1].wait_end()
+        view = View(*parts)
+        same((view.end, view.texts(), view.resets), ("done", [m % 1 for m in MESSAGES], []),
+             f"the client's final view: {[p.describe() for p in parts]}")
+        gateway.kill()
+        job = _one_job(leat, chat)
+        same((job["number"], job["deaths"], job["attempts"]), ("1", "0", "0"), "one run")
+        exact(other.get(chat).wait_done(), last=5)
+        return proxy
+
+    return scenario
+
+
+def _chat_with_a_dying_gateway(leat, when):
+    leat.settings(LEASE_MS=ms(5000))
+    other = leat.gateway()
+    leat.worker(leat.task(SLOWLY))
+    told = _at_each_call(leat, when, _gateway_scenario(leat, other))
+    _must_hold(told, ["enqueue", "XREAD"])
+
+
+@limit(120)
+def a_gateway_killed_before_each_of_its_calls_loses_nothing(leat):
+    _chat_with_a_dying_gateway(leat, "before")
+
+
+@limit(120)
+def a_gateway_killed_before_it_knows_the_answer_to_each_of_its_calls_loses_nothing(leat):
+    _chat_with_a_dying_gateway(leat, "after")
+
+
+def _stop_with_a_dying_gateway(leat, when):
+    leat.settings(LEASE_MS=ms(5000))
+    other = leat.gateway()
+    leat.worker(leat.task("count(1, 2)\nuntil('never')\n"))
+
+    def scenario(chat, number, when, counts):
+        proxy, gateway = _ready_gateway(leat)
+        follower = other.post(chat).wait_events(2)
+        proxy.arm(gateway, number, when, counts)
+        stop = gateway.client("DELETE", f"/stream?feature_id=f&chat_id={chat}")
+        until(lambda: proxy.struck.is_set() or stop.ended, 10, "the gateway dies or answers")
+        stop.wait_end()
+        if stop.status is None:
+            stop = other.delete(chat)
+        same((stop.status, stop.json()["state"]), (200, "cancelled"), "the stop")
+        follower.wait_done(5)
+        same((follower.numbers(), follower.names()), ([1, 2], ["cancelled"]), "what its follower saw")
+        gateway.kill()
+        _one_job(leat, chat, "cancelled")
+        return proxy
+
+    _must_hold(_at_each_call(leat, when, scenario), ["cancel"])
+
+
+@limit(60)
+def a_gateway_killed_before_each_call_of_a_stop_can_be_asked_again(leat):
+    _stop_with_a_dying_gateway(leat, "before")
+
+
+@limit(60)
+def a_gateway_killed_before_it_knows_each_answer_of_a_stop_can_be_asked_again(leat):
+    _stop_with_a_dying_gateway(leat, "after")
