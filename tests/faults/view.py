@@ -17,7 +17,7 @@ class View:
         for event in (e for client in clients for e in client.events):
             check(self.end is None, lambda e=event: f"{e} follows [DONE]")
             if event.name == "reset":
-                self.attempt, self.messages = event.id.split("-")[0], []
+                self.messages = []
                 self.resets.append(event.json())
             elif event.name:
                 named = event.name
@@ -30,7 +30,7 @@ class View:
 
     def _take(self, event):
         attempt, number = event.id.split("-")
-        check(self.attempt in (None, attempt), f"{event} among messages of {self.attempt}: a mix")
+        check(not self.messages or attempt == self.attempt, f"{event} among messages of {self.attempt}: a mix")
         self.attempt = attempt
         same(int(number), len(self.messages) + 1, f"a hole or a duplicate: number of {event}")
         self.messages.append(event.data)

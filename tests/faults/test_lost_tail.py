@@ -1,0 +1,141 @@
+"""Redis is killed, and comes back without the newest bytes of its append-only file.
+
+  LEAT_TRUNCATIONS   how often in the one story that draws its cuts (10)
+  LEAT_SEED          draw the same as a run that printed this seed
+"""
+import json
+import math
+import os
+import random
+
+from leat import check, limit, ms, same, until
+from redis_server import check_redis
+from view import View, terminal_entries
+
+TIMES = int(os.environ.get("LEAT_TRUNCATIONS", "10"))
+MESSAGES = 12
+TASK = f"""
+for n in range(1, {MESSAGES + 1}):
+    say({{"n": n, "attempt": attempt, "text": "x" * 300}})
+    time.sleep(0.02)
+"""
+
+
+def _append_only_file(redis):
+    """The file that grows: the last increment that the manifest names."""
+    folder = os.path.join(redis.dir, "appendonlydir")
+    with open(os.path.join(folder, "appendonly.aof.manifest")) as manifest:
+        names = [line.split()[1] for line in manifest if " type i" in line]
+    return os.path.join(folder, names[-1])
+
+
+def _rewrite(redis):
+    """What an operator must do after a start from a truncated file.
+
+    Redis 7.0 cuts off the half command and leaves the MULTI before it open (valkey-io/valkey#4342):
+    with the next restart half a script would run after all, whoever wrote it.
+    """
+    redis("BGREWRITEAOF")
+    until(lambda: all(f"{name}:0\r\n" in redis("INFO", "persistence") for name in (
+        "aof_rewrite_in_progress", "aof_rewrite_scheduled")), 10, "the file is written anew")
+
+
+def _jobs_alive(leat):
+    keys = [k for k in leat.redis.keys() if k.startswith("job:")]
+    states = {k: leat.redis("HGET", k, "state") for k in keys}
+    return {k: s for k, s in states.items() if s in ("waiting", "delayed", "running")}
+
+
+def _end_is_told(stream):
+    """The client holds a whole answer, or knows that it does not; gives whether it was lost."""
+    stream.wait_end(25)
+    view = View(stream)
+    check(view.end in ("done", "gone"), lambda: f"the end of {stream.describe()}")
+    if view.end == "done":
+        same([json.loads(m)["n"] for m in view.texts()], list(range(1, MESSAGES + 1)),
+             f"the last attempt of {stream.describe()}")
+        check(len({json.loads(m)["attempt"] for m in view.texts()}) == 1, "one run's messages")
+    for reset in view.resets:
+        check(reset["reason"] in ("history_lost", "retry"), f"a reason: {reset}")
+    return view.end == "gone"
+
+
+@limit(40 + 6 * TIMES)
+def a_redis_that_lost_any_tail_of_its_file_announces_it(leat):
+    seed = int(os.environ.get("LEAT_SEED", random.randrange(2 ** 32)))
+    chance = random.Random(seed)
+    print(f"LEAT_SEED={seed}")
+    leat.settings(LEASE_MS=ms(1500))
+    redis = leat.with_redis(tcp=True, append_only=True)
+    gateways = [leat.gateway(), leat.gateway()]
+    for _ in range(2):
+        leat.worker(leat.task(TASK), WORKER_MAX_JOBS="2")
+    for turn in range(TIMES):
+        streams = [gateways[n % 2].post(f"c{turn}-{n}") for n in range(7)]
+        goal = chance.randrange(1, 5 * MESSAGES)
+        until(lambda: sum(len(s.events) for s in streams) >= goal, 20, "streams go on")
+        redis.kill()
+        path = _append_only_file(redis)
+        size = os.path.getsize(path)
+        cut = min(size, int(math.exp(chance.uniform(0, math.log(65536)))))
+        os.truncate(path, size - cut)
+        redis.start()
+        lost = [s for s in streams if _end_is_told(s)]
+        until(lambda: not _jobs_alive(leat), 15, lambda: f"all jobs end: {_jobs_alive(leat)}")
+        check_redis(redis)
+        print(f"turn {turn}: {goal} events, {cut} of {size} bytes lost, {len(lost)} told gone,"
+              f" {sum('reset' in s.names() for s in streams)} reset")
+        for stream in lost:
+            chat = f"c{turn}-{streams.index(stream)}"
+            again = gateways[turn % 2].post(chat).wait_done(20)
+            same(View(again).end, "done", f"{chat} asked again")
+        for number in range(len(streams)):
+            same(terminal_entries(redis, f"stream:f:c{turn}-{number}"), ["done"], "one end")
+        _rewrite(redis)
+
+
+def _restart_without(redis, size):
+    redis.kill()
+    os.truncate(_append_only_file(redis), size)
+    redis.start()
+
+
+def a_claim_that_redis_lost_is_announced_and_made_again(leat):
+    redis = leat.with_redis(tcp=True, append_only=True)
+    gateways = [leat.gateway(), leat.gateway()]
+    stream = gateways[0].post("c")
+    stream.wait_comment("queued")
+    size = os.path.getsize(_append_only_file(redis))
+    leat.worker(leat.task("count(1, 3)\nuntil('go')\ncount(4, 6)\nleave('runs', b'x', 'ab')\n"))
+    stream.wait_events(3)
+    other = gateways[1].get("c").wait_events(3)
+    _restart_without(redis, size)
+    for client in (stream, other):
+        told = client.wait_named("reset", 10).json()
+        same((told["job"], told["reason"]), (stream.job(), "history_lost"), "what it is told")
+    leat.leave("go")
+    for client in (stream, other):
+        client.wait_done()
+        view = View(client)
+        same([json.loads(m)["n"] for m in view.texts()], [1, 2, 3, 4, 5, 6], "the last attempt")
+        same(len(view.resets), 1, "resets")
+    same(leat.wait_file("runs"), b"x", "runs that came to their end")
+
+
+def a_job_that_redis_lost_while_it_waited_is_told_gone_and_can_be_asked_again(leat):
+    redis = leat.with_redis(tcp=True, append_only=True)
+    gateway = leat.gateway()
+    kept = gateway.post("kept").wait_head()
+    until(lambda: leat.redis("LLEN", "queue:default:5:f") == 1, 5, "one waits")
+    size = os.path.getsize(_append_only_file(redis))
+    lost = gateway.post("lost").wait_head()
+    _restart_without(redis, size)
+    lost.wait_named("gone", 10)
+    lost.wait_end()
+    leat.worker(leat.task("count(1, 3)\nleave('runs-' + chat, b'x', 'ab')\n"))
+    kept.wait_done()
+    same((kept.numbers(), kept.names()), ([1, 2, 3], []), "the one that was kept")
+    again = gateway.post("lost").wait_done()
+    same(again.numbers(), [1, 2, 3], "asked again")
+    check(again.job() != lost.job(), "as a new job")
+    same((leat.wait_file("runs-kept"), leat.wait_file("runs-lost")), (b"x", b"x"), "runs")
