@@ -70,11 +70,17 @@ class Resp:
 
 
 class Redis:
-    """A private redis-server. Called like a function it runs a command."""
+    """A private redis-server. Called like a function it runs a command.
 
-    def __init__(self, leat, tcp=False, append_only=False, password=None):
+    name: its folder, where a story has several. options: further words of its command line.
+    before: what its command line begins with. env: added to its environment.
+    """
+
+    def __init__(self, leat, tcp=False, append_only=False, password=None, name="redis", options=(),
+                 before=(), env=()):
         self.leat, self.append_only, self.password = leat, append_only, password
-        self.dir = os.path.join(leat.dir, "redis")
+        self.options, self.before, self.env = list(options), list(before), dict(env)
+        self.dir = os.path.join(leat.dir, name)
         os.makedirs(self.dir, exist_ok=True)
         self.port = free_port() if tcp else 0
         self.socket = os.path.join(self.dir, "socket")
@@ -94,17 +100,18 @@ class Redis:
                 self.port = free_port()
 
     def _spawn(self):
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
+        command = [*self.before, "redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
                    "--unixsocket", self.socket, "--dir", self.dir, "--save", "",
                    "--appendonly", "yes" if self.append_only else "no",
                    "--appendfsync", "everysec", "--stream-node-max-bytes", "1024",
                    "--maxmemory-policy", "noeviction", "--databases", "4"]
         if self.password:
             command += ["--requirepass", self.password]
+        command += self.options
         with open(os.path.join(self.dir, "log"), "ab") as log:
             self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          env=self.leat.base_env(), start_new_session=True,
-                                          preexec_fn=_die_with_the_story)
+                                          env={**self.leat.base_env(), **self.env},
+                                          start_new_session=True, preexec_fn=_die_with_the_story)
 
     def _answers(self):
         if self.popen.poll() is not None:
@@ -150,6 +157,8 @@ class Redis:
         self.go_on()
         self.popen.kill()
         self.popen.wait()
+
+    close = kill  # as one of a story's helpers
 
     def pause(self):
         self.popen.send_signal(signal.SIGSTOP)
