@@ -1,7 +1,8 @@
 """redis_proxy.py: what stands between a program and Redis, reads along, and strikes.
 
-One thread carries the bytes of all connections, so the program's calls have one order. It can kill
-the program at a call, and it can lead new connections to another Redis (a failover by address).
+One thread carries the bytes of all connections, so the program's calls have one order. A `Relay`
+can be led to another Redis (a failover by address) or held (a replica that lags); a `RedisProxy`
+can kill the program at a call.
 """
 import hashlib
 import selectors
@@ -50,13 +51,12 @@ class _Pair:
         self.calls, self.answers, self.loads, self.strike_at = 0, 0, 0, None
 
 
-class RedisProxy:
-    """seen: the names of the program's calls; calls: of those that counted since `arm`. struck: set once the program is dead."""
+class Relay:
+    """A TCP port before `target`: (host, port), or the path of a Unix socket."""
 
     def __init__(self, leat, target):
-        self.target, self.struck, self.calls, self.seen = target, threading.Event(), [], []
-        self._program, self._number, self._when, self._counts = None, None, None, None
-        self._names, self._lock, self._pairs = {}, threading.Lock(), []
+        self.target, self.held, self.kept = target, False, 0
+        self._lock, self._pairs = threading.Lock(), []
         self._selector = selectors.DefaultSelector()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
@@ -70,26 +70,22 @@ class RedisProxy:
     def settings(self):
         return {"REDIS_SOCKET": "", "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self.port)}
 
-    def arm(self, program, number, when, counts):
-        """Kill the program at the number-th call from now on whose name counts.
-
-        when: "before" Redis gets the call, or "after" Redis has answered and before the program
-        knows.
-        """
-        with self._lock:
-            self.calls = []
-            self._program, self._number, self._when, self._counts = program, number, when, counts
-
-    def switch(self, target):
-        """New connections go to this address; what is open is cut."""
+    def switch(self, target, cut=True):
+        """New connections go to this address; what is open is cut, or goes on."""
         with self._lock:
             self.target = target
-            for pair in list(self._pairs):
+            for pair in list(self._pairs) if cut else ():
                 self._drop(pair)
 
+    def hold(self):
+        """From now on nothing that the target says gets through; `kept` counts its bytes."""
+        with self._lock:
+            self.held = True
+
     def close(self):
-        self._wake.send(b"x")
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._wake.send(b"x")
+            self._thread.join(5)
 
     # -- the carrying thread
 
@@ -129,13 +125,59 @@ class RedisProxy:
             if not data:
                 self._drop(pair)
             elif sock is pair.near:
-                self._forward_calls(pair, data)
+                self._calls(pair, data)
+            elif self.held:
+                self.kept += len(data)
             else:
-                self._forward_answers(pair, data)
+                self._answers(pair, data)
         except OSError:
             self._drop(pair)
 
-    def _forward_calls(self, pair, data):
+    def _calls(self, pair, data):
+        pair.far.sendall(data)
+
+    def _answers(self, pair, data):
+        pair.near.sendall(data)
+
+    def _drop(self, pair):
+        self._pairs.remove(pair)
+        for sock in (pair.near, pair.far):
+            self._selector.unregister(sock)
+            sock.close()
+
+    def _end(self):
+        with self._lock:
+            for pair in list(self._pairs):
+                self._drop(pair)
+            for sock in (self._server, self._wake_in, self._wake):
+                sock.close()
+            self._selector.close()
+
+
+class RedisProxy(Relay):
+    """Before a program's Redis.
+
+    seen: the names of the program's calls; calls: of those that counted since `arm`. struck: set
+    once the program is dead.
+    """
+
+    def __init__(self, leat, target):
+        self.struck, self.calls, self.seen = threading.Event(), [], []
+        self._program, self._number, self._when, self._counts = None, None, None, None
+        self._names = {}
+        super().__init__(leat, target)
+
+    def arm(self, program, number, when, counts):
+        """Kill the program at the number-th call from now on whose name counts.
+
+        when: "before" Redis gets the call, or "after" Redis has answered and before the program
+        knows.
+        """
+        with self._lock:
+            self.calls = []
+            self._program, self._number, self._when, self._counts = program, number, when, counts
+
+    def _calls(self, pair, data):
         pair.asked += data
         for frame in frames(pair.asked):
             pair.calls += 1
@@ -151,7 +193,7 @@ class RedisProxy:
                 pair.strike_at = pair.calls
             pair.far.sendall(frame)
 
-    def _forward_answers(self, pair, data):
+    def _answers(self, pair, data):
         pair.answered += data
         for frame in frames(pair.answered):
             pair.answers += 1
@@ -177,17 +219,3 @@ class RedisProxy:
         for pair in list(self._pairs):
             self._drop(pair)
         self.struck.set()
-
-    def _drop(self, pair):
-        self._pairs.remove(pair)
-        for sock in (pair.near, pair.far):
-            self._selector.unregister(sock)
-            sock.close()
-
-    def _end(self):
-        with self._lock:
-            for pair in list(self._pairs):
-                self._drop(pair)
-            for sock in (self._server, self._wake_in, self._wake):
-                sock.close()
-            self._selector.close()

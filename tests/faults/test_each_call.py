@@ -4,6 +4,8 @@ A proxy between the program and Redis counts its calls from the moment it is idl
 it, for k = 1, 2, … until the whole of what the story does passes undisturbed. So every pair of
 calls is torn apart once, and every answer is lost once.
 """
+import itertools
+
 from leat import check, exact, limit, ms, same, until
 from redis_proxy import RedisProxy
 from redis_server import check_redis
@@ -13,56 +15,41 @@ LEASE = 400
 SLOWLY = "for n in range(1, 5):\n    count(n, n)\n    time.sleep(0.005)\n"
 MESSAGES = [f'{{"n": {n}, "attempt": %d}}' for n in range(1, 5)]
 MOST_CALLS = 60
+TURNS = itertools.count()
 BY_THE_CLOCK = ("reap", "heartbeat")  # they come in between, at any moment
 
 
-def _of_its_own(name):
-    return name not in BY_THE_CLOCK
+def _named(*names):
+    return lambda name: name in names
 
 
-def _heartbeat(name):
-    return name == "heartbeat"
+def _at_call(leat, scenario, number, when, counts):
+    """One run; gives the name of the call at which the program was killed, None if it came not so far."""
+    try:
+        proxy = scenario(f"c{next(TURNS)}", number, when, counts)
+        check_redis(leat.redis)
+    except AssertionError as failed:
+        raise type(failed)(f"killed {when} call {number}: {failed}") from failed
+    proxy.close()
+    leat.helpers.remove(proxy)
+    leat.redis("FLUSHALL")
+    return proxy.calls[number - 1] if proxy.struck.is_set() else None
 
 
-def _reap(name):
-    return name == "reap"
+def _at_each_call(leat, when, scenario, names):
+    """Killed at the first call, the second, … until two runs in a row had none so late.
 
-
-def _at_each_call(leat, when, scenario):
-    """scenario(chat, number, when, counts) kills the program at that call, and gives the proxy.
-
-    Ends when two runs in a row had no such call. Gives the names of the calls.
+    names: calls that must be among them. How many batches there are differs from run to run, so
+    what came behind them may have been missed: it is done for itself.
     """
-    quiet, number, told = 0, 0, []
-    while quiet < 2:
-        number += 1
-        check(number < MOST_CALLS, f"no end: {told}")
-        try:
-            proxy = scenario(f"c{number}", number, when, _of_its_own)
-            check_redis(leat.redis)
-        except AssertionError as failed:
-            raise type(failed)(f"killed {when} call {number}, behind {told}: {failed}") from failed
-        quiet = 0 if proxy.struck.is_set() else quiet + 1
-        told.append(proxy.calls[number - 1] if proxy.struck.is_set() else "-")
-        proxy.close()
-        leat.helpers.remove(proxy)
-    print(f"killed {when} each of {number - 2} calls: {' '.join(told[:-2])}")
-    return told[:-2]
-
-
-def _by_the_clock(leat, when, scenario):
-    """The calls that come at any moment, each kind for itself: the first two of a run."""
-    for counts in (_heartbeat, _reap):
-        for number in (1, 2):
-            proxy = scenario(f"c{counts.__name__}-{number}", number, when, counts)
-            check(proxy.struck.is_set(), f"call {number} of {counts.__name__} came: {proxy.seen}")
-            check_redis(leat.redis)
-            proxy.close()
-            leat.helpers.remove(proxy)
-
-
-def _must_hold(told, names):
-    check(set(names) <= set(told), f"killed at {told}, and at each of {names}")
+    told = []
+    while len(told) < 2 or any(told[-2:]):
+        check(len(told) < MOST_CALLS, f"no end: {told}")
+        told.append(_at_call(leat, scenario, len(told) + 1, when,
+                             lambda name: name not in BY_THE_CLOCK))
+    for name in set(names) - set(told):
+        same(_at_call(leat, scenario, 1, when, _named(name)), name, "killed at")
+    print(f"killed {when} each of {len(told) - 2} calls: {told[:-2]}")
 
 
 def _one_job(leat, chat, state="done"):
@@ -75,18 +62,13 @@ def _one_job(leat, chat, state="done"):
     return jobs[0]
 
 
-def _forget(leat):
-    """Each run begins with nothing there: what the run before left is a day's, not this run's."""
-    leat.redis("FLUSHALL")
-
-
 # ---- workers ----
 
 
 def _idle_worker(leat, tasks, **env):
     proxy = RedisProxy(leat, leat.redis.socket)
     worker = leat.worker(tasks, ready=False, **proxy.settings(), **env)
-    until(lambda: "BLPOP" in proxy.seen or not worker.is_up(), 10, "the worker waits for a job")
+    until(lambda: {"BLPOP", "SUBSCRIBE"} <= set(proxy.seen) or not worker.is_up(), 10, "the worker waits for a job")
     return proxy, worker
 
 
@@ -94,7 +76,6 @@ def _worker_scenario(leat, gateway, tasks, end, act=None, after=0, runs=2):
     """One question, asked of a worker that dies; another worker is started then."""
 
     def scenario(chat, number, when, counts):
-        _forget(leat)
         proxy, worker = _idle_worker(leat, tasks)
         if not act:
             proxy.arm(worker, number, when, counts)
@@ -138,8 +119,8 @@ def _whole_after_a_drain(stream, job, _runs):
 def _chat_with_a_dying_worker(leat, when):
     leat.settings(LEASE_MS=ms(LEASE))
     gateway = leat.gateway()
-    told = _at_each_call(leat, when, _worker_scenario(leat, gateway, leat.task(SLOWLY), _whole))
-    _must_hold(told, ["claim", "append", "finish"])
+    _at_each_call(leat, when, _worker_scenario(leat, gateway, leat.task(SLOWLY), _whole),
+                  ["claim", "append", "finish"])
 
 
 @limit(120)
@@ -156,15 +137,18 @@ def _failing_with_a_dying_worker(leat, when):
     leat.settings(LEASE_MS=ms(LEASE), RETRY_BACKOFF_MS="1")
     gateway = leat.gateway()
     tasks = leat.task("count(1, 1)\nif attempt == 1:\n    sys.exit(3)\ntime.sleep(0.005)\ncount(2, 4)\n")
-    told = _at_each_call(leat, when, _worker_scenario(leat, gateway, tasks, _whole, runs=3))
-    _must_hold(told, ["claim", "append", "finish"])
+    _at_each_call(leat, when, _worker_scenario(leat, gateway, tasks, _whole, runs=3),
+                  ["claim", "append", "finish"])
 
 
 def _long_chat_with_a_dying_worker(leat, when):
     leat.settings(LEASE_MS=ms(LEASE))
     gateway = leat.gateway()
     tasks = leat.task(SLOWLY.replace("0.005", "0.15"))
-    _by_the_clock(leat, when, _worker_scenario(leat, gateway, tasks, _whole))
+    scenario = _worker_scenario(leat, gateway, tasks, _whole)
+    for name in BY_THE_CLOCK:
+        for number in (1, 2):
+            same(_at_call(leat, scenario, number, when, _named(name)), name, f"killed at number {number}")
 
 
 @limit(60)
@@ -191,9 +175,9 @@ def _draining_and_dying(leat, when):
     leat.settings(LEASE_MS=ms(LEASE))
     gateway = leat.gateway()
     tasks = leat.task("first = not there(chat)\nleave(chat)\ncount(1, 2)\nif first:\n    until('never')\ncount(3, 4)\n")
-    told = _at_each_call(leat, when, _worker_scenario(
-        leat, gateway, tasks, _whole_after_a_drain, act=lambda worker, _: worker.terminate(), after=2))
-    _must_hold(told, ["hand_back", "leave"])
+    _at_each_call(leat, when, _worker_scenario(
+        leat, gateway, tasks, _whole_after_a_drain, act=lambda worker, _: worker.terminate(), after=2),
+        ["hand_back", "leave"])
 
 
 @limit(120)
@@ -251,8 +235,7 @@ def _chat_with_a_dying_gateway(leat, when):
     leat.settings(LEASE_MS=ms(5000))
     other = leat.gateway()
     leat.worker(leat.task(SLOWLY))
-    told = _at_each_call(leat, when, _gateway_scenario(leat, other))
-    _must_hold(told, ["enqueue", "XREAD"])
+    _at_each_call(leat, when, _gateway_scenario(leat, other), ["enqueue", "XREAD", "look"])
 
 
 @limit(120)
@@ -286,7 +269,7 @@ def _stop_with_a_dying_gateway(leat, when):
         _one_job(leat, chat, "cancelled")
         return proxy
 
-    _must_hold(_at_each_call(leat, when, scenario), ["cancel"])
+    _at_each_call(leat, when, scenario, ["cancel"])
 
 
 @limit(60)
