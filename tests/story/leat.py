@@ -35,7 +35,7 @@ class Program:
         check(os.path.exists(path), f"{path} is not built")
         self.env = {**leat.base_env(), **env}
         with open(self.log_path, "wb") as log:
-            self.popen = subprocess.Popen([path, *arguments], stdin=subprocess.DEVNULL, stdout=log,
+            self.popen = subprocess.Popen([*leat.before, path, *arguments], stdin=subprocess.DEVNULL, stdout=log,
                                           stderr=log, env=self.env, cwd=leat.dir,
                                           start_new_session=True)
         self.pid, self.paused, self.ended_by_story = self.popen.pid, False, False
@@ -100,6 +100,7 @@ class Gateway(Program):
     def __init__(self, leat, **env):
         port_file = os.path.join(leat.dir, f"port-{len(leat.programs)}")
         standard = {"API_PORT": "0", "API_PORT_FILE": port_file, "API_DRAIN_MS": ms(2000)}
+        self.host = env.get("API_HOST", "127.0.0.1")
         super().__init__(leat, "leat-api", {**standard, **leat.redis_settings(), **env})
         until(lambda: self._has(port_file), 10,
               lambda: f"the gateway writes its port; its log: {self.log()[-800:]}")
@@ -114,7 +115,7 @@ class Gateway(Program):
         return os.path.exists(port_file) and os.path.getsize(port_file) > 0
 
     def client(self, method, target, headers=(), body=None, **options):
-        return Client(self.port, method, target, headers, body, **options)
+        return Client(self.port, method, target, headers, body, host=self.host, **options)
 
     def request(self, method, target, headers=(), body=None, seconds=10, **options):
         """A request whose answer is complete and short."""
@@ -186,6 +187,7 @@ class Leat:
         self.token = f"leat-story-{uuid.uuid4()}"
         self.dir = tempfile.mkdtemp(prefix="leat-story-")
         self.programs, self.clients, self.helpers = [], [], []
+        self.before = []  # what the command lines of programs started from now on begin with
         self.shared, self.checks_redis, self.prefix = {}, True, ""
         self.redis = Redis(self, **options) if redis else None
 
