@@ -18,14 +18,25 @@ CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def needs_network(story):
-    """Mark a story that partitions: it gets the network as its second argument."""
+def needs_namespaces(story):
+    """Mark a story that needs root and namespaces."""
 
     @functools.wraps(story)
     def told(leat):
         if os.environ.get("LEAT_NO_NETNS") == "1":
-            print("note: NOT RUN, because of LEAT_NO_NETNS=1: no network namespaces here")
-            return
+            print("note: NOT RUN, because of LEAT_NO_NETNS=1: no namespaces to be had here")
+        else:
+            story(leat)
+
+    return told
+
+
+def needs_network(story):
+    """Mark a story that partitions: it gets the network as its second argument."""
+
+    @needs_namespaces
+    @functools.wraps(story)
+    def told(leat):
         leat.redis.kill()  # the standard one; it lives outside
         story(leat, Network(leat))
 
