@@ -47,6 +47,16 @@ def _ended_once(leat, chat):
     same(terminal_entries(leat.redis, f"stream:f:{chat}"), ["done"], f"ends of {chat}")
 
 
+def _sockets(programs):
+    return sum(program.sockets() for program in programs)
+
+
+def _come_back(programs, before, lanes=0):
+    """Descriptors are given back; lanes: connections that a gateway keeps for the next stream."""
+    until(lambda: _sockets(programs) <= before + lanes, 10,
+          lambda: f"sockets come back: {before} before, {_sockets(programs)} now")
+
+
 def _owner(leat, workers, stream):
     owner = leat.redis("HGET", f"job:{stream.job()}", "owner").rsplit(":", 1)[0]
     return next(host for host, worker in workers.items() if owner in worker.log())
@@ -59,6 +69,7 @@ def a_worker_cut_off_for_longer_than_its_lease_is_replaced_and_fenced(leat, netw
     gateway = leat.gateway()
     tasks = leat.task(TASK)
     workers = {host: host.worker(tasks) for host in (network.host("w1"), network.host("w2"))}
+    before_all = _sockets(workers.values())
     for number, way in enumerate(WAYS):
         chat = f"c{number}"
         stream = gateway.post(chat).wait_events(3)
@@ -76,6 +87,7 @@ def a_worker_cut_off_for_longer_than_its_lease_is_replaced_and_fenced(leat, netw
         until(lambda: '"fenced"' in workers[cut].log()[log:] or "gone" in workers[cut].log()[log:], 8,
               lambda w=way: f"{w}: it hears that it lost the job")
         same(leat.redis.entries(f"stream:f:{chat}"), before, f"{way}: not one entry of the late one")
+    _come_back(workers.values(), before_all)
 
 
 @limit(90)
@@ -109,6 +121,7 @@ def a_gateway_cut_off_tells_its_clients_that_it_lives_and_goes_on_exactly(leat, 
     host = network.host("gateway")
     gateway, other = host.gateway(API_HEARTBEAT_MS=ms(300)), leat.gateway()
     leat.worker(leat.task(TASK))
+    before_all = _sockets([gateway])
     for number, way in enumerate(WAYS):
         chat = f"c{number}"
         stream = gateway.post(chat).wait_events(3)
@@ -130,6 +143,7 @@ def a_gateway_cut_off_tells_its_clients_that_it_lives_and_goes_on_exactly(leat, 
         same((_numbers(stream), stream.names()), ([1, 2, 3, 4, 5, 6], []), way)
         _ended_once(leat, chat)
         until(lambda: gateway.request("GET", "/readyz").status == 200, 5, f"{way}: it is ready again")
+    _come_back([gateway], before_all, lanes=8)
 
 
 # ---- split brain ----
