@@ -2,7 +2,7 @@
 
 One thread carries the bytes of all connections, so the program's calls have one order. A `Relay`
 can be led to another Redis (a failover by address) or held (a replica that lags); a `RedisProxy`
-can kill the program at a call.
+can kill the program at a call, or cut it off for a moment.
 """
 import hashlib
 import selectors
@@ -158,23 +158,23 @@ class RedisProxy(Relay):
     """Before a program's Redis.
 
     seen: the names of the program's calls; calls: of those that counted since `arm`. struck: set
-    once the program is dead.
+    once the program is dead, or cut off.
     """
 
     def __init__(self, leat, target):
         self.struck, self.calls, self.seen = threading.Event(), [], []
         self._program, self._number, self._when, self._counts = None, None, None, None
-        self._names = {}
+        self._names, self._armed = {}, False
         super().__init__(leat, target)
 
     def arm(self, program, number, when, counts):
         """Kill the program at the number-th call from now on whose name counts.
 
-        when: "before" Redis gets the call, or "after" Redis has answered and before the program
-        knows.
+        program: None only cuts its connections, all of them. when: "before" Redis gets the call,
+        or "after" Redis has answered and before the program knows.
         """
         with self._lock:
-            self.calls = []
+            self.calls, self._armed = [], True
             self._program, self._number, self._when, self._counts = program, number, when, counts
 
     def _calls(self, pair, data):
@@ -183,7 +183,7 @@ class RedisProxy(Relay):
             pair.calls += 1
             name = self._name(pair, frame)
             self.seen.append(name)
-            counts = self._program and self._counts(name)
+            counts = self._armed and self._counts(name)
             if counts:
                 self.calls.append(name)
             if counts and len(self.calls) == self._number:
@@ -214,8 +214,9 @@ class RedisProxy(Relay):
         return name
 
     def _strike(self):
-        self._program.kill()
-        self._program = None
+        if self._program:
+            self._program.kill()
+        self._armed = False
         for pair in list(self._pairs):
             self._drop(pair)
         self.struck.set()

@@ -1,12 +1,13 @@
-"""Worker and gateway are killed at each of their calls to Redis in turn, before and after it.
+"""Worker and gateway are killed, or cut off, at each of their calls to Redis in turn.
 
 A proxy between the program and Redis counts its calls from the moment it is idle; the k-th kills
-it, for k = 1, 2, … until the whole of what the story does passes undisturbed. So every pair of
-calls is torn apart once, and every answer is lost once.
+it or cuts its connections, before Redis gets the call or after it has answered, for k = 1, 2, …
+until the whole of what the story does passes undisturbed. So every pair of calls is torn apart
+once, and every answer is lost once.
 """
 import itertools
 
-from leat import check, exact, limit, ms, same, until
+from leat import check, exact, limit, ms, problem, same, until
 from redis_proxy import RedisProxy
 from redis_server import check_redis
 from view import View, terminal_entries
@@ -188,6 +189,61 @@ def a_draining_worker_killed_before_it_knows_each_answer_loses_nothing(leat):
     _draining_and_dying(leat, "after")
 
 
+def _cut_worker_scenario(leat, gateway, tasks, end):
+    """One question, asked of a worker that is cut off for a moment and goes on."""
+
+    def scenario(chat, number, when, counts):
+        proxy, worker = _idle_worker(leat, tasks)
+        proxy.arm(None, number, when, counts)
+        stream = gateway.post(chat).wait_done(20)
+        same(worker.is_up(), True, "the worker lives")
+        worker.kill()
+        end(stream, _one_job(leat, chat))
+        return proxy
+
+    return scenario
+
+
+def _not_run_twice(stream, job):
+    """A claim whose answer was lost is given back unspent; whatever else was lost is repeated."""
+    same((job["number"], job["deaths"], job["attempts"]), ("1", "0", "0"), "tries that it cost")
+    _whole_but_for_resets(stream, 1)
+
+
+def _failed_once(stream, job):
+    same((job["number"], job["deaths"], job["attempts"]), ("2", "0", "1"), "tries that it cost")
+    _whole_but_for_resets(stream, 2)
+
+
+def _whole_but_for_resets(stream, attempt):
+    view = View(stream)
+    same((view.end, view.texts()), ("done", [m % attempt for m in MESSAGES]),
+         f"the client's final view: {stream.describe()}")
+    check(len(view.resets) <= attempt, f"resets: {view.resets}")
+
+
+def _cut_worker(leat, when):
+    leat.settings(LEASE_MS=ms(3000), RETRY_BACKOFF_MS="1")
+    gateway = leat.gateway()
+    _at_each_call(leat, when, _cut_worker_scenario(leat, gateway, leat.task(SLOWLY), _not_run_twice),
+                  ["claim", "append", "finish"])
+    failing = leat.task("count(1, 1)\nif attempt == 1:\n    sys.exit(3)\ncount(2, 4)\n")
+    for name in ("claim", "append", "finish"):
+        for number in (1, 2):
+            same(_at_call(leat, _cut_worker_scenario(leat, gateway, failing, _failed_once), number, when,
+                          _named(name)), name, f"cut at number {number}")
+
+
+@limit(120)
+def a_worker_cut_off_before_each_of_its_calls_runs_nothing_twice(leat):
+    _cut_worker(leat, "before")
+
+
+@limit(120)
+def a_worker_that_loses_the_answer_to_each_of_its_calls_runs_nothing_twice(leat):
+    _cut_worker(leat, "after")
+
+
 # ---- gateways ----
 
 
@@ -244,6 +300,40 @@ def a_gateway_killed_before_each_of_its_calls_loses_nothing(leat):
 @limit(120)
 def a_gateway_killed_before_it_knows_the_answer_to_each_of_its_calls_loses_nothing(leat):
     _chat_with_a_dying_gateway(leat, "after")
+
+
+def _cut_gateway(leat, when):
+    """The client's stream stays open, but for the answer to its POST: then it asks again."""
+    leat.settings(LEASE_MS=ms(5000))
+    leat.worker(leat.task(SLOWLY))
+
+    def scenario(chat, number, when, counts):
+        proxy, gateway = _ready_gateway(leat)
+        proxy.arm(None, number, when, counts)
+        stream = gateway.post(chat, {"q": chat}).wait_end()
+        if stream.status != 200:
+            problem(stream, 503)
+            until(lambda: gateway.request("GET", "/readyz").status == 200, 10, "it is ready again")
+            stream = gateway.post(chat, {"q": chat})
+        stream.wait_done()
+        exact(stream, last=5)
+        same(stream.names(), [], "named events")
+        gateway.kill()
+        job = _one_job(leat, chat)
+        same((job["number"], job["deaths"], job["attempts"]), ("1", "0", "0"), "one run")
+        return proxy
+
+    _at_each_call(leat, when, scenario, ["enqueue", "XREAD", "look"])
+
+
+@limit(120)
+def a_gateway_cut_off_before_each_of_its_calls_tells_all_of_it(leat):
+    _cut_gateway(leat, "before")
+
+
+@limit(120)
+def a_gateway_that_loses_the_answer_to_each_of_its_calls_tells_all_of_it(leat):
+    _cut_gateway(leat, "after")
 
 
 def _stop_with_a_dying_gateway(leat, when):
