@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import time
 
 from leat import check, limit, ms, same, until
 from redis_server import check_redis
@@ -14,7 +15,11 @@ from view import View, terminal_entries
 
 TIMES = int(os.environ.get("LEAT_TRUNCATIONS", "10"))
 MESSAGES = 12
+CHATS = 7
 TASK = f"""
+if chat.endswith('-fails') and attempt == 1:
+    count(1, 2)
+    sys.exit(1)
 for n in range(1, {MESSAGES + 1}):
     say({{"n": n, "attempt": attempt, "text": "x" * 300}})
     time.sleep(0.02)
@@ -46,51 +51,67 @@ def _jobs_alive(leat):
     return {k: s for k, s in states.items() if s in ("waiting", "delayed", "running")}
 
 
-def _end_is_told(stream):
-    """The client holds a whole answer, or knows that it does not; gives whether it was lost."""
+def _end_is_told(chat, stream):
+    """The client holds a whole answer, or knows that it does not; gives how it ended."""
     stream.wait_end(25)
     view = View(stream)
-    check(view.end in ("done", "gone"), lambda: f"the end of {stream.describe()}")
+    ends = ["done", "gone", "superseded"] + (["cancelled"] if chat.endswith(("stopped", "replaced")) else [])
+    check(view.end in ends, lambda: f"the end of {stream.describe()}")
     if view.end == "done":
-        same([json.loads(m)["n"] for m in view.texts()], list(range(1, MESSAGES + 1)),
-             f"the last attempt of {stream.describe()}")
-        check(len({json.loads(m)["attempt"] for m in view.texts()}) == 1, "one run's messages")
+        messages = [json.loads(m) for m in view.texts()]
+        same([m["n"] for m in messages], list(range(1, MESSAGES + 1)), f"the last attempt of {stream.describe()}")
+        same(len({m["attempt"] for m in messages}), 1, "runs whose messages it holds")
     for reset in view.resets:
         check(reset["reason"] in ("history_lost", "retry"), f"a reason: {reset}")
-    return view.end == "gone"
+    return view.end
 
 
-@limit(40 + 6 * TIMES)
+def _ask(gateways, turn):
+    """Seven chats, one of which fails at first, one is stopped and one replaced later."""
+    names = [f"c{turn}-{n}" for n in range(CHATS - 3)] + [f"c{turn}-{n}" for n in ("fails", "stopped", "replaced")]
+    return {name: gateways[n % 2].post(name) for n, name in enumerate(names)}
+
+
+def _interfere(gateways, chance, turn, streams):
+    """The stop and the other question, in any order, or not before the crash."""
+    acts = [lambda: gateways[0].delete(f"c{turn}-stopped"), lambda: streams.update({
+        f"c{turn}-other": gateways[1].post(f"c{turn}-replaced", {"q": 2}, query="if_busy=replace").wait_head()})]
+    for act in chance.sample(acts, chance.randrange(3)):
+        act()
+
+
+@limit(40 + 8 * TIMES)
 def a_redis_that_lost_any_tail_of_its_file_announces_it(leat):
     seed = int(os.environ.get("LEAT_SEED", random.randrange(2 ** 32)))
     chance = random.Random(seed)
     print(f"LEAT_SEED={seed}")
-    leat.settings(LEASE_MS=ms(1500))
+    leat.settings(LEASE_MS=ms(1500), RETRY_BACKOFF_MS="100")
     redis = leat.with_redis(tcp=True, append_only=True)
     gateways = [leat.gateway(), leat.gateway()]
     for _ in range(2):
         leat.worker(leat.task(TASK), WORKER_MAX_JOBS="2")
     for turn in range(TIMES):
-        streams = [gateways[n % 2].post(f"c{turn}-{n}") for n in range(7)]
+        streams = _ask(gateways, turn)
         goal = chance.randrange(1, 5 * MESSAGES)
-        until(lambda: sum(len(s.events) for s in streams) >= goal, 20, "streams go on")
+        until(lambda: sum(len(s.events) for s in streams.values()) >= goal, 20, "streams go on")
+        _interfere(gateways, chance, turn, streams)
         redis.kill()
+        killed = time.monotonic()
         path = _append_only_file(redis)
         size = os.path.getsize(path)
         cut = min(size, int(math.exp(chance.uniform(0, math.log(65536)))))
         os.truncate(path, size - cut)
         redis.start()
-        lost = [s for s in streams if _end_is_told(s)]
+        ends = {name: _end_is_told(name, stream) for name, stream in streams.items()}
         until(lambda: not _jobs_alive(leat), 15, lambda: f"all jobs end: {_jobs_alive(leat)}")
         check_redis(redis)
-        print(f"turn {turn}: {goal} events, {cut} of {size} bytes lost, {len(lost)} told gone,"
-              f" {sum('reset' in s.names() for s in streams)} reset")
-        for stream in lost:
-            chat = f"c{turn}-{streams.index(stream)}"
-            again = gateways[turn % 2].post(chat).wait_done(20)
-            same(View(again).end, "done", f"{chat} asked again")
-        for number in range(len(streams)):
-            same(terminal_entries(redis, f"stream:f:c{turn}-{number}"), ["done"], "one end")
+        print(f"turn {turn}: {goal} events, {cut} of {size} bytes lost, {list(ends.values())},"
+              f" {sum('reset' in s.names() for s in streams.values())} reset")
+        for name in [n for n in streams if not n.endswith("other") and not redis("EXISTS", f"stream:f:{n}")]:
+            check(ends[name] == "gone" or streams[name].ended_at < killed, f"the client of {name} was told {ends}")
+            same(View(gateways[turn % 2].post(name).wait_done(20)).end, "done", f"{name} asked again")
+        for name in [n for n in streams if not n.endswith("other")]:
+            same(len(terminal_entries(redis, f"stream:f:{name}")), 1, f"ends of {name}")
         _rewrite(redis)
 
 
