@@ -26,14 +26,6 @@ for n in range(1, {MESSAGES + 1}):
 """
 
 
-def _append_only_file(redis):
-    """The file that grows: the last increment that the manifest names."""
-    folder = os.path.join(redis.dir, "appendonlydir")
-    with open(os.path.join(folder, "appendonly.aof.manifest")) as manifest:
-        names = [line.split()[1] for line in manifest if " type i" in line]
-    return os.path.join(folder, names[-1])
-
-
 def _rewrite(redis):
     """What an operator must do after a start from a truncated file.
 
@@ -96,12 +88,9 @@ def a_redis_that_lost_any_tail_of_its_file_announces_it(leat):
         until(lambda: sum(len(s.events) for s in streams.values()) >= goal, 20, "streams go on")
         _interfere(gateways, chance, turn, streams)
         redis.kill()
-        killed = time.monotonic()
-        path = _append_only_file(redis)
-        size = os.path.getsize(path)
+        killed, size = time.monotonic(), os.path.getsize(redis.growing_file())
         cut = min(size, int(math.exp(chance.uniform(0, math.log(65536)))))
-        os.truncate(path, size - cut)
-        redis.start()
+        redis.restart_without(size - cut)
         ends = {name: _end_is_told(name, stream) for name, stream in streams.items()}
         until(lambda: not _jobs_alive(leat), 15, lambda: f"all jobs end: {_jobs_alive(leat)}")
         check_redis(redis)
@@ -115,22 +104,16 @@ def a_redis_that_lost_any_tail_of_its_file_announces_it(leat):
         _rewrite(redis)
 
 
-def _restart_without(redis, size):
-    redis.kill()
-    os.truncate(_append_only_file(redis), size)
-    redis.start()
-
-
 def a_claim_that_redis_lost_is_announced_and_made_again(leat):
     redis = leat.with_redis(tcp=True, append_only=True)
     gateways = [leat.gateway(), leat.gateway()]
     stream = gateways[0].post("c")
     stream.wait_comment("queued")
-    size = os.path.getsize(_append_only_file(redis))
+    size = os.path.getsize(redis.growing_file())
     leat.worker(leat.task("count(1, 3)\nuntil('go')\ncount(4, 6)\nleave('runs', b'x', 'ab')\n"))
     stream.wait_events(3)
     other = gateways[1].get("c").wait_events(3)
-    _restart_without(redis, size)
+    redis.restart_without(size)
     for client in (stream, other):
         told = client.wait_named("reset", 10).json()
         same((told["job"], told["reason"]), (stream.job(), "history_lost"), "what it is told")
@@ -148,9 +131,9 @@ def a_job_that_redis_lost_while_it_waited_is_told_gone_and_can_be_asked_again(le
     gateway = leat.gateway()
     kept = gateway.post("kept").wait_head()
     until(lambda: leat.redis("LLEN", "queue:default:5:f") == 1, 5, "one waits")
-    size = os.path.getsize(_append_only_file(redis))
+    size = os.path.getsize(redis.growing_file())
     lost = gateway.post("lost").wait_head()
-    _restart_without(redis, size)
+    redis.restart_without(size)
     lost.wait_named("gone", 10)
     lost.wait_end()
     leat.worker(leat.task("count(1, 3)\nleave('runs-' + chat, b'x', 'ab')\n"))
