@@ -4,7 +4,7 @@ import time
 
 from leat import FACTOR, check, limit, ms, problem, same, until
 from netns import needs_network
-from redis_server import Redis, check_redis
+from redis_server import Redis, RedisError, check_redis
 from view import View, terminal_entries
 
 # How a connection is cut: the words for Network.cut, and whose messages are lost.
@@ -185,7 +185,7 @@ def _refuses_writes(redis):
     try:
         redis("SET", "written", "1", "PX", "100")
         return False
-    except Exception as error:
+    except RedisError as error:
         return "NOREPLICAS" in str(error)
 
 

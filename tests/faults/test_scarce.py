@@ -1,28 +1,14 @@
 """Files, connections, disk or memory run out: nothing spins, nothing crashes, and all comes back."""
 import json
 import os
-import time
 import uuid
 
 from leat import FACTOR, PYTHON, check, exact, limit, ms, problem, same, stays, until
 from netns import needs_namespaces
+from redis_server import RedisError
+from spinning import cpu_s, does_not_spin
 
-TICKS = os.sysconf("SC_CLK_TCK")
 STEPS = "count(1, 3)\nuntil('more')\ncount(4, 6)\nuntil('go')\ncount(7, 9)\n"
-
-
-def _cpu_s(program):
-    with open(f"/proc/{program.pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def _does_not_spin(program, seconds=2):
-    """Under a tenth of a core, whatever it waits for."""
-    before, began = _cpu_s(program), time.monotonic()
-    until(lambda: time.monotonic() - began > seconds, seconds + 2, "a while")
-    used = (_cpu_s(program) - before) / (time.monotonic() - began)
-    check(used < 0.1 * FACTOR, f"{program.name} used {used:.0%} of a core")
 
 
 def _with_files(leat, files, start):
@@ -53,7 +39,7 @@ def a_gateway_without_descriptors_does_not_spin_and_recovers(leat):
     held = [gateway.get("c") for _ in range(80)]
     until(lambda: _files(gateway) >= 60 or "accept_paused" in gateway.log(), 10,
           lambda: f"its descriptors run out: {_files(gateway)}")
-    _does_not_spin(gateway)
+    does_not_spin(gateway)
     leat.leave("more")
     stream.wait_events(6)
     served = [c for c in held if c.status is not None]
@@ -83,7 +69,7 @@ def a_gateway_without_descriptors_for_more_chats_starts_none(leat):
     check(len(clients) < 60, "at some moment it takes no more")
     if clients[-1].status is not None:
         problem(clients[-1].wait_end(), 503)
-    _does_not_spin(gateway)
+    does_not_spin(gateway)
     other = leat.gateway()
     leat.worker()
     for number, client in enumerate(clients):
@@ -107,12 +93,12 @@ def a_worker_without_descriptors_does_not_spin_and_recovers(leat):
     worker = _with_files(leat, 34, lambda: leat.worker(
         leat.task("count(1, 3)\ntime.sleep(0.3)\ncount(4, 6)\n"), WORKER_MAX_JOBS="10"))
     streams = [gateway.post(f"c{n}") for n in range(20)]
-    began = _cpu_s(worker)
+    began = cpu_s(worker)
     for stream in streams:
         stream.wait_done(30)
         same((stream.numbers()[-6:], "failed" in stream.names()), ([1, 2, 3, 4, 5, 6], False), "an answer")
-    check(_cpu_s(worker) - began < 2 * FACTOR, f"it used {_cpu_s(worker) - began:.2f} s")
-    _does_not_spin(worker, 1)
+    check(cpu_s(worker) - began < 2 * FACTOR, f"it used {cpu_s(worker) - began:.2f} s")
+    does_not_spin(worker, 1)
     check(worker.is_up(), "the worker lives")
 
 
@@ -132,7 +118,7 @@ def a_redis_without_connections_is_503_and_all_comes_back(leat):
     leat.redis("CLIENT", "KILL", "TYPE", "pubsub")
     crowd = leat.redis.connect()  # in its place
     for program in (gateway, worker):
-        _does_not_spin(program, 1)
+        does_not_spin(program, 1)
     for answer in answers:
         until(lambda a=answer: a.status is not None, 10, "an answer")
         check(answer.status in (200, 429, 503), answer.describe())
@@ -160,11 +146,12 @@ def a_redis_restarted_full_of_clients_is_503_until_there_is_room(leat):
     redis.options = ["--maxclients", "4"]
     redis.start()
     crowd = []
-    until(lambda: _crowded(redis, crowd), 10, "there is no room")
+    until(lambda: _crowded_out(redis, crowd) and gateway.request("GET", "/readyz").status == 503, 20,
+          "there is no room for the programs")
     problem(gateway.post("d").wait_end(), 503)
     same(gateway.get("d").wait_end().status, 200, "GET is told to come back")
     for program in (gateway, worker):
-        _does_not_spin(program, 1)
+        does_not_spin(program, 1)
     redis("CONFIG", "SET", "maxclients", 10000)
     leat.leave("more")
     leat.leave("go")
@@ -175,15 +162,26 @@ def a_redis_restarted_full_of_clients_is_503_until_there_is_room(leat):
     gateway.post("d").wait_done(20)
 
 
-def _crowded(redis, crowd):
-    """Take what room there is; whether there was none."""
+def _crowded_out(redis, crowd):
+    """Take the room that there is, the programs' too; whether none of them is there."""
+    programs = [line for line in redis("CLIENT", "LIST").splitlines()
+                if " name=leat-api" in line or " name=worker-" in line]
+    for line in programs:
+        redis("CLIENT", "KILL", "ID", line.split()[0][len("id="):])
+    while _one_more(redis, crowd):
+        pass
+    return not programs
+
+
+def _one_more(redis, crowd):
+    connection = redis.connect()
     try:
-        connection = redis.connect()
         connection("PING")
         crowd.append(connection)
-        return False
-    except Exception:
         return True
+    except (OSError, RedisError):
+        connection.close()
+        return False
 
 
 def _on_small_disk(leat):
@@ -200,7 +198,7 @@ def _is_refused(redis):
     try:
         redis("SET", "worker:probe", "1", "PX", "10")
         return False
-    except Exception as error:
+    except RedisError as error:
         return "MISCONF" in str(error)
 
 
@@ -223,7 +221,7 @@ def a_redis_whose_disk_is_full_is_503_and_jobs_go_on_when_there_is_room(leat):
     leat.leave("go")
     stays(lambda: not stream.ended and not stream.names(), 1, lambda: f"it waits: {stream.describe()}")
     for program in (gateway, worker):
-        _does_not_spin(program, 1)
+        does_not_spin(program, 1)
     os.remove(filler)
     stream.wait_done(20)
     exact(stream, last=10)

@@ -3,7 +3,9 @@ import json
 import threading
 import time
 
-from leat import FACTOR, check, exact, limit, ms, same, until
+from leat import FACTOR, check, exact, limit, ms, problem, same, until
+from redis_server import RedisError
+from spinning import does_not_spin
 
 STEPS = "count(1, 3)\nuntil('more')\ncount(4, 6)\nuntil('go')\ncount(7, 9)\n"
 PAUSE_S = 3
@@ -101,3 +103,43 @@ def scripts_flushed_all_the_time_are_seen_by_nobody(leat):
         wrong = [x for x in map(json.loads, program.log().splitlines()) if x["level"] in ("warn", "error")]
         wrong = [x for x in wrong if x["event"] != "attempt_failed"]
         same(wrong, [], f"what {program.name} complained of")
+
+
+@limit(60)
+def a_redis_busy_with_somebody_elses_script_is_503_and_all_goes_on(leat):
+    leat.settings(LEASE_MS=ms(1200))
+    gateway = leat.gateway()
+    worker = leat.worker(leat.task(STEPS))
+    stream = gateway.post("c").wait_events(3)
+    leat.redis("CONFIG", "SET", "busy-reply-threshold", "100")
+    busy = leat.redis.connect()
+    busy.sock.settimeout(60 * FACTOR)
+    threading.Thread(target=_run_for_ever, args=(busy,), daemon=True).start()
+    until(lambda: _is_busy(leat.redis), 10, "Redis says that it is busy")
+    problem(gateway.post("d").wait_end(), 503)
+    leat.leave("more")
+    for program in (gateway, worker):
+        does_not_spin(program)
+    leat.redis("SCRIPT", "KILL")
+    stream.wait_events(6)
+    leat.leave("go")
+    stream.wait_done()
+    exact(stream, last=10)
+    same((stream.names(), leat.job(stream.job())["deaths"]), ([], "0"), "no false take-over")
+    gateway.post("d").wait_done(20)
+
+
+def _run_for_ever(resp):
+    try:
+        resp("EVAL", "while true do end", 0)
+    except RedisError:
+        pass  # killed
+    resp.close()
+
+
+def _is_busy(redis):
+    try:
+        redis("PING")
+        return False
+    except RedisError as error:
+        return str(error).startswith("BUSY")
