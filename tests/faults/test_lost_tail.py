@@ -1,8 +1,4 @@
-"""Redis is killed, and comes back without the newest bytes of its append-only file.
-
-  LEAT_TRUNCATIONS   how often in the one story that draws its cuts (10)
-  LEAT_SEED          draw the same as a run that printed this seed
-"""
+"""Redis is killed, and comes back without the newest bytes of its append-only file."""
 import json
 import math
 import os
