@@ -46,6 +46,7 @@ TASK_SRC   := $(wildcard worker/tasks/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*.c)
 STEPS_SRC  := $(wildcard tests/steps/*.c)
 FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
+BENCH_SRC  := $(filter-out bench/session.c,$(wildcard bench/*.c))
 
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 COMMON_OBJ := $(call objects,$(COMMON_SRC)) $(OBJ)/common/lua.o
@@ -59,6 +60,7 @@ UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SRC))
 STEPS    := $(patsubst tests/steps/%.c,$(OUT)/steps/%,$(STEPS_SRC))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(FUZZ_SRC))
 REPLAY   := $(patsubst tests/fuzz/%.c,$(OUT)/replay/%,$(FUZZ_SRC))
+BENCH    := $(patsubst bench/%.c,$(OUT)/bench/%,$(BENCH_SRC))
 
 # The parts as archives, so that a test links just what it names.
 LIB_COMMON := $(OUT)/libcommon.a
@@ -116,6 +118,11 @@ $(OUT)/replay/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay_main.o $(LIB_API
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_API)
 
+# A load of the bench.
+$(OUT)/bench/%: $(OBJ)/bench/%.o $(OBJ)/bench/session.o $(LIB_COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_COMMON)
+
 $(OUT)/settings-markdown: $(OBJ)/scripts/settings-markdown.o $(LIB_COMMON)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_COMMON)
 
@@ -126,6 +133,7 @@ $(OBJ)/worker/%.o: INCLUDES = -iquote worker -iquote common
 $(OBJ)/fsck/%.o: INCLUDES = -iquote fsck -iquote common
 $(OBJ)/worker/tasks/%.o: INCLUDES = -iquote worker/tasks -iquote common
 $(OBJ)/scripts/%.o: INCLUDES = -iquote common
+$(OBJ)/bench/%.o: INCLUDES = -iquote bench -iquote common
 $(OBJ)/tests/%.o: INCLUDES = -iquote tests/support -iquote api -iquote worker -iquote worker/tasks -iquote fsck -iquote common
 
 # Other flags, another version, or a source that is gone: what was built with the former is stale.
@@ -205,10 +213,22 @@ fuzz-regress:
 	@FUZZ_SECONDS=0 scripts/fuzz build/address/replay
 replay-programs: $(REPLAY)
 
-## bench: what one question costs on this machine, and how soon its answer begins
-.PHONY: bench
-bench: all | $(DEPS)/test $(DEPS)/run
+## bench: what one question costs on this machine, how soon its answer begins, how many jobs go through
+.PHONY: bench bench-queue bench-peers
+bench: bench-queue
 	@LEAT_BIN=$(OUT) bench/job
+
+## bench-queue: the queue alone: bench/results/queue.md
+bench-queue: all $(BENCH) | $(DEPS)/test $(DEPS)/run
+	@LEAT_BIN=$(OUT) bench/queue
+
+## bench-peers: the same with another queue's figures from the same run (npm)
+PEERS := bench/peers/node_modules/.package-lock.json
+bench-peers: all $(BENCH) $(PEERS) | $(DEPS)/test $(DEPS)/run
+	@LEAT_BIN=$(OUT) bench/queue --peers
+$(PEERS): bench/peers/package-lock.json | $(DEPS)/peers
+	@npm ci --silent --no-audit --no-fund --prefix $(<D)
+	@touch $@
 
 ## lint: form, includes, scripts, and whether docs/ is up to date
 .PHONY: lint
