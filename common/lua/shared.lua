@@ -14,9 +14,9 @@ local function now_ms()
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- A number as Redis wants it in ids: all digits, no exponent.
+-- A whole number as Redis wants it in ids: all digits, no exponent.
 local function text(number)
-    return string.format('%.0f', number)
+    return string.format('%d', number)
 end
 
 -- The named fields of a hash as a table.
