@@ -10,6 +10,7 @@
 -- gets one. A job whose type another worker runs is passed over and keeps its place.
 local worker, lease, ttl, types = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
 local now, counters = now_ms(), {}
+local now_text, lease_end = text(now), text(now + lease)
 local jobs, elsewhere = {{}}, {}
 
 -- Whether a worker that lives takes this type from this queue.
@@ -65,12 +66,12 @@ end
 
 local function start(id, h)
     local stream = key_stream(h.feature_id, h.chat_id)
-    h.number = h.attempts + h.deaths + 1
+    h.number = text(h.attempts + h.deaths + 1)
     local attempt = text(mark(stream, id, h))
     local owner = worker .. ':' .. attempt
     redis.call('PEXPIRE', stream, ttl)
-    redis.call('HSET', key_job(id), 'state', 'running', 'owner', owner, 'attempt', attempt, 'last', 0,
-        'number', h.number, 'started', now)
+    redis.call('HSET', key_job(id), 'state', 'running', 'owner', owner, 'attempt', attempt, 'last', '0',
+        'number', h.number, 'started', now_text)
     jobs[#jobs + 1] = {id, owner, h.type, h.feature_id, h.chat_id, h.payload or '', attempt, h.number,
         h.timeout_ms or '0', h.max_attempts or '0', now - h.ready}
 end
@@ -114,7 +115,7 @@ local function claim_from(queue, c, most)
                 count_out(c, h.size)
                 start(id, h)
                 started[#started + 1] = id
-                leases[#leases + 1] = now + lease
+                leases[#leases + 1] = lease_end
                 leases[#leases + 1] = id
             end
         end
