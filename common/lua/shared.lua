@@ -63,9 +63,10 @@ end
 -- XINFO STREAM as a table; nil where there is no key; 'broken' where it is not a stream, or has ids
 -- that leave no room for ours (Lua's numbers are exact up to 2^53).
 local function stream_info(stream)
+    -- Nearly always there is none: an error of XINFO's would be the dearer answer.
+    if redis.call('EXISTS', stream) == 0 then return nil end
     local flat = redis.pcall('XINFO', 'STREAM', stream)
     if flat.err then
-        if redis.call('EXISTS', stream) == 0 then return nil end
         if redis.call('TYPE', stream).ok ~= 'stream' then return 'broken' end
         return error(flat)
     end
@@ -454,11 +455,13 @@ local function put_in(counters, id, job, now, due, there, info, ttl, fields)
     redis.call('XADD', stream, 'MINID', '=', first .. '-0', first .. '-0', 'type', 'queued', 'job', id,
         'first', first, unpack(replaces))
     if info then redis.call('PERSIST', stream) end
+    for _, word in ipairs(state) do
+        fields[#fields + 1] = word
+    end
     redis.call('HSET', key_job(id), 'type', job.type, 'feature_id', job.feature_id, 'chat_id',
         job.chat_id, 'queue', job.queue, 'priority', job.priority, 'size', text(job.size), 'first', first,
         'attempts', '0', 'deaths', '0', 'created', text(now), 'deadline_ms', job.deadline_ms,
-        unpack(state))
-    if #fields > 0 then redis.call('HSET', key_job(id), unpack(fields)) end
+        unpack(fields))
     return first, state[2]
 end
 
