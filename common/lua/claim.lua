@@ -27,25 +27,31 @@ local function is_run_elsewhere(queue, kind)
     return known
 end
 
--- The ids at the head of the line whose turn it is, `want` at most, and that line. More than one only
--- where no other feature waits, so that each gets its turn.
+-- Whose turn it is, `want` jobs at most, all of one priority: {id, turns, feature} of each. One from each
+-- feature's line; more only where no other feature waits. Who has more in line has another turn.
 local function take(queue, c, want)
     local up, words = c.taken % 10 == 9, {'LMPOP', 10}
     for step = 0, 9 do
         words[step + 3] = key_turns(queue, up and step or 9 - step)
     end
-    words[13] = 'LEFT'
+    local most = up and 1 or math.min(want, 9 - c.taken % 10)
+    words[13], words[14], words[15] = 'LEFT', 'COUNT', most
     while true do
         local popped = redis.call(unpack(words))
         if not popped then return nil end
-        local turns, feature = popped[1], popped[2][1]
-        local line = turns .. ':' .. feature
-        local alone = not up and redis.call('EXISTS', turns) == 0
-        local ids = redis.call('LPOP', line, alone and math.min(want, 9 - c.taken % 10) or 1)
-        if redis.call('EXISTS', line) == 1 then redis.call('RPUSH', turns, feature) end
-        if ids then
-            c.taken, c.changed = c.taken + #ids, true
-            return ids, turns, feature
+        local turns, features = popped[1], popped[2]
+        local taken, again = {}, {}
+        for _, feature in ipairs(features) do
+            local line = turns .. ':' .. feature
+            for _, id in ipairs(redis.call('LPOP', line, #features == 1 and most or 1) or {}) do
+                taken[#taken + 1] = {id, turns, feature}
+            end
+            if redis.call('EXISTS', line) == 1 then again[#again + 1] = feature end
+        end
+        if #again > 0 then redis.call('RPUSH', turns, unpack(again)) end
+        if #taken > 0 then
+            c.taken, c.changed = c.taken + #taken, true
+            return taken
         end
     end
 end
@@ -76,10 +82,10 @@ local function start(id, h)
         h.timeout_ms or '0', h.max_attempts or '0', now - h.ready}
 end
 
-local function read_whole(id)
-    return read(key_job(id), 'state', 'queue', 'priority', 'feature_id', 'chat_id', 'size', 'owner',
-        'first', 'attempt', 'attempts', 'deaths', 'max_attempts', 'deadline', 'retention_ms', 'last',
-        'type', 'timeout_ms', 'ready', 'payload', 'number')
+-- What is needed of a job that starts.
+local function read_waiting(id)
+    return read(key_job(id), 'state', 'type', 'feature_id', 'chat_id', 'size', 'first', 'attempt',
+        'attempts', 'deaths', 'max_attempts', 'timeout_ms', 'deadline', 'ready', 'payload')
 end
 
 -- What could not be taken goes back to where it stood.
@@ -96,21 +102,23 @@ end
 -- stood in line is left out of it.
 local function claim_from(queue, c, most)
     local aside, started, leases, expired = {}, {}, {}, 0
-    local ids, turns, feature
+    local taken
     while #jobs <= most and expired < 100 and #aside < 100 do
-        ids, turns, feature = take(queue, c, most + 1 - #jobs)
-        if not ids then break end
-        for _, id in ipairs(ids) do
-            local h = read_whole(id)
+        taken = take(queue, c, most + 1 - #jobs)
+        if not taken then break end
+        for _, one in ipairs(taken) do
+            local id = one[1]
+            local h = read_waiting(id)
             if h.state ~= 'waiting' then
                 -- Its hash is gone, or not what it was: nobody's any more.
             elseif tonumber(h.deadline) <= c.now then
+                h = read_job(id)
                 h.popped = true
                 end_expired(counters, id, h, now, ttl)
                 expired = expired + 1
             elseif not string.find(types, ' ' .. h.type .. ' ', 1, true)
                 and is_run_elsewhere(queue, h.type) then
-                aside[#aside + 1] = {id, turns, feature}
+                aside[#aside + 1] = one
             else
                 count_out(c, h.size)
                 start(id, h)
@@ -126,7 +134,7 @@ local function claim_from(queue, c, most)
         redis.call('ZADD', key_running(queue), unpack(leases))
     end
     -- Nobody stands in line: so say the counters, whatever was deleted by hand.
-    if not ids and #aside == 0 and c.waiting ~= 0 then
+    if not taken and #aside == 0 and c.waiting ~= 0 then
         c.waiting, c.out, c.changed = 0, c['in'], true
     end
     return #aside
