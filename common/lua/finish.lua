@@ -20,8 +20,9 @@ end
 
 -- `done` promises that every message is there.
 local function finish_done(id, h, wanted)
-    if h.last ~= wanted or redis.pcall('XLEN', key_stream(h.feature_id, h.chat_id)) ~= wanted + 1 then
-        local stream = key_stream(h.feature_id, h.chat_id)
+    local stream = key_stream(h.feature_id, h.chat_id)
+    h.measured = h.last == wanted and redis.pcall('XLEN', stream) == wanted + 1
+    if not h.measured then
         local found, foreign = attempt_end(stream, tonumber(h.attempt), h.last)
         if foreign then return {'FOREIGN', h.state, 0, 0} end
         if found < wanted then return {'GONE', h.state, math.max(found, 0), 0} end
@@ -53,10 +54,14 @@ local function finish_failed(id, h, a)
 end
 
 local function finish(a)
-    local h = read_job(a.id)
+    -- What is needed of a job that is done.
+    local h = read(key_job(a.id), 'owner', 'state', 'queue', 'feature_id', 'chat_id', 'first', 'attempt',
+        'number', 'last', 'retention_ms')
     if h.owner ~= a.owner then return {'FENCED', h.state or '', 0, 0} end
-    h.attempts, h.deaths, h.last = tonumber(h.attempts), tonumber(h.deaths), tonumber(h.last)
+    h.last = tonumber(h.last)
     if a.how == 'done' then return finish_done(a.id, h, tonumber(a.last)) end
+    h = read_job(a.id)
+    h.attempts, h.deaths, h.last = tonumber(h.attempts), tonumber(h.deaths), tonumber(h.last)
     redis.call('ZREM', key_running(h.queue), a.id)
     -- For the operator, not for the client: they may hold paths and secrets.
     if a.words ~= '' then redis.call('HSET', key_job(a.id), 'words', a.words) end

@@ -254,10 +254,11 @@ local function write_end_somehow(stream, id, h, attempt, last, kind, more)
         id, unpack(more))
 end
 
--- A stream of ours is a marker and `last` messages: so nearly always the end's id is known.
+-- A stream of ours is a marker and `last` messages: so nearly always the end's id is known. `measured`
+-- is a job whose stream the step has just found to be so.
 local function write_end(stream, id, h, kind, more)
     local attempt, last = tonumber(h.attempt or h.first), tonumber(h.last or 0)
-    if redis.pcall('XLEN', stream) == last + 1 then
+    if h.measured or redis.pcall('XLEN', stream) == last + 1 then
         local added = redis.pcall('XADD', stream, 'NOMKSTREAM', text(attempt) .. '-' .. text(last + 1),
             'type', kind, 'data', '[DONE]', 'job', id, unpack(more))
         if added and not added.err then return end
