@@ -46,7 +46,7 @@ struct crew_job {
  * crew_start(crew, job, user, slot)
  * Give the job to an idle process or a new one. *slot is the crew's; the caller
  * may use it until user->on_end was called or slot_drop was.
- * STATUS_SYSTEM, STATUS_NO_MEMORY: no process has it; *slot is NULL.
+ * STATUS_SYSTEM, STATUS_NO_MEMORY: no process has it, as of slot_new; *slot is NULL.
  */
 MUST_CHECK enum status crew_start(struct crew *crew, const struct crew_job *job,
                                   const struct slot_user *user, struct slot **slot);

@@ -36,8 +36,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME_MOST 100 /* of the worker's id */
-#define LAST_MS 3000  /* for Redis to take what is handed back, and for goodbye */
+#define NAME_MOST 100     /* of the worker's id */
+#define REST_LEAST_MS 250 /* how long nothing is claimed after a process could not be started */
+#define REST_SPREAD_MS 500
+#define LAST_MS 3000 /* for Redis to take what is handed back, and for goodbye */
 
 enum phase { SERVING, QUIET, DRAINING, RETURNING, LEAVING, CLOSED };
 
@@ -69,6 +71,7 @@ struct pool {
     size_t kept_count;
 
     uv_timer_t timer; /* the bound of the phase */
+    uv_timer_t rest;  /* while it runs nothing is claimed: a process could not be started */
     bool was_up;
     bool left; /* goodbye was answered, or cannot be */
     bool stuck;
@@ -82,9 +85,28 @@ static void advance(struct pool *pool);
 static size_t room(void *arg)
 {
     const struct pool *pool = arg;
+    if (uv_is_active((const uv_handle_t *)&pool->rest))
+        return 0;
     size_t taken = pool->run_count + crew_ending(pool->crew);
     size_t most = (size_t)pool->settings->worker_max_jobs;
     return taken < most ? most - taken : 0;
+}
+
+static void on_rested(uv_timer_t *timer)
+{
+    struct pool *pool = timer->data;
+    claims_seek(pool->claims);
+}
+
+/* Somebody else may have what we lack. */
+static void on_short(void *arg)
+{
+    struct pool *pool = arg;
+    if (pool->phase == CLOSED)
+        return;
+    if (!uv_is_active((uv_handle_t *)&pool->rest))
+        log_warn("short_of_resources", LOG_I("jobs", pool->run_count));
+    uv_timer_start(&pool->rest, on_rested, REST_LEAST_MS + id_random_below(REST_SPREAD_MS), 0);
 }
 
 static void on_forgotten(void *arg, struct run *run)
@@ -284,6 +306,7 @@ static void close_all(struct pool *pool)
     claims_free(pool->claims);
     crew_free(pool->crew);
     uv_close((uv_handle_t *)&pool->timer, NULL);
+    uv_close((uv_handle_t *)&pool->rest, NULL);
 }
 
 static void on_goodbye(void *arg, enum status status, const struct redisReply *reply)
@@ -468,6 +491,7 @@ static bool make_parts(struct pool *pool)
         .arg = pool,
         .on_settled = on_settled,
         .on_forgotten = on_forgotten,
+        .on_short = on_short,
     };
     return pool->crew && pool->claims && pool->beat && pool->finishes && pool->reaper &&
            pool->scheduler && pool->runs;
@@ -487,6 +511,8 @@ struct pool *pool_new(uv_loop_t *loop, const struct settings *settings, const st
     key_make(&pool->channel, settings->key_prefix, KEY_WORKER, pool->name);
     tasks_types(tasks, &pool->types);
     uv_timer_init(loop, &pool->timer);
+    uv_timer_init(loop, &pool->rest);
+    pool->rest.data = pool;
     pool->timer.data = pool;
     if (buf_ok(&pool->channel) && buf_ok(&pool->types) &&
         queues_init(&pool->queues, settings->worker_queues) && connect_all(pool) &&

@@ -170,6 +170,14 @@ static void begin_finishing(struct run *run)
     uv_timer_stop(&run->timeout);
 }
 
+/* Its messages do not count. */
+static void begin_returning(struct run *run)
+{
+    run->phase = RETURNING;
+    run->abandoned = true;
+    uv_timer_stop(&run->timeout);
+}
+
 /* The attempt fails for a reason of ours, and its messages do not count. */
 static void abandon(struct run *run, const char *reason, const char *detail)
 {
@@ -456,6 +464,7 @@ static void on_timeout(uv_timer_t *timer)
     slot_stop(run->slot, "timeout", detail);
 }
 
+/* The caller goes on with next(). */
 static void give_to_crew(struct run *run, bool fresh)
 {
     struct buf line = {0};
@@ -466,10 +475,14 @@ static void give_to_crew(struct run *run, bool fresh)
     if (buf_ok(&line))
         status = crew_start(run->host->crew, &job, &user, &run->slot);
     buf_clear(&line);
-    if (status == STATUS_OK)
-        return;
-    set_verdict(run, FINISH_FAILED, "spawn", "the task's process could not be started", true);
-    begin_finishing(run);
+    if (status == STATUS_NO_MEMORY) {
+        /* It is no fault of the job's, and costs it no attempt. */
+        begin_returning(run);
+        run->host->on_short(run->host->arg);
+    } else if (status != STATUS_OK) {
+        set_verdict(run, FINISH_FAILED, "spawn", "the task's process could not be started", true);
+        begin_finishing(run);
+    }
 }
 
 /* ---- what the pool says ---- */
@@ -515,9 +528,7 @@ void run_work(struct run *run)
 void run_hand_back(struct run *run, bool now)
 {
     if (run->phase == WORKING) {
-        run->phase = RETURNING;
-        run->abandoned = true;
-        uv_timer_stop(&run->timeout);
+        begin_returning(run);
         if (run->slot)
             slot_stop(run->slot, "handed_back", "");
     }

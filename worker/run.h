@@ -57,6 +57,9 @@ struct run_host {
     void (*on_settled)(void *arg, struct run *run, bool kept);
     /* A kept one is not ours to use any more. */
     void (*on_forgotten)(void *arg, struct run *run);
+    /* This worker is short of what a process needs: a job goes back, and no other should come
+       for a while. */
+    void (*on_short)(void *arg);
 };
 
 /* run_new(host, job, task): copies job. task: of its type; NULL where nobody knows it. Gives (see

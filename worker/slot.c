@@ -280,6 +280,12 @@ static void on_closed(void *arg)
     free(slot);
 }
 
+/* Nothing is wrong with the task: memory, descriptors or processes are used up here, for now. */
+static bool is_short_of(int bad)
+{
+    return bad == UV_ENOMEM || bad == UV_EMFILE || bad == UV_ENFILE || bad == UV_EAGAIN;
+}
+
 enum status slot_new(const struct slot_host *host, const struct task *task, struct slot **out)
 {
     struct slot *slot = calloc(1, sizeof *slot);
@@ -305,7 +311,7 @@ enum status slot_new(const struct slot_host *host, const struct task *task, stru
     int bad = process_start(&slot->process, &options);
     if (bad) {
         log_error("task_not_started", LOG_S("type", task->type), LOG_S("why", uv_strerror(bad)));
-        return STATUS_SYSTEM;
+        return is_short_of(bad) ? STATUS_NO_MEMORY : STATUS_SYSTEM;
     }
     *out = slot;
     return STATUS_OK;

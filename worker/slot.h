@@ -73,7 +73,8 @@ struct slot_user {
  * Start a process for task. Borrows both until on_gone. The slot is IDLE.
  *
  * STATUS_SYSTEM: it could not be started (logged), *slot is NULL.
- * STATUS_NO_MEMORY: the same.
+ * STATUS_NO_MEMORY: the same, for want of memory, descriptors or processes: it may
+ * do later, or in another worker.
  */
 MUST_CHECK enum status slot_new(const struct slot_host *host, const struct task *task,
                                 struct slot **slot);

@@ -102,6 +102,18 @@ def a_worker_without_descriptors_does_not_spin_and_recovers(leat):
     check(worker.is_up(), "the worker lives")
 
 
+@limit(60)
+def a_worker_without_descriptors_costs_no_job_its_attempts(leat):
+    gateway = leat.gateway()
+    _with_files(leat, 34, lambda: leat.worker(
+        leat.task("count(1, 3)\ntime.sleep(0.3)\ncount(4, 6)\n"), WORKER_MAX_JOBS="10"))
+    streams = [gateway.post(f"c{n}") for n in range(20)]
+    for stream in streams:
+        stream.wait_done(30)
+    states = [leat.job(s.job()) for s in streams]
+    same([(j["state"], j["attempts"]) for j in states], [("done", "0")] * 20, "what became of the jobs")
+
+
 # ---- connections, memory and disk of Redis ----
 
 
