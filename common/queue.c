@@ -257,7 +257,7 @@ enum status queue_claim(const struct queue *q, const struct claimant *in, claim_
 {
     struct words w;
     struct step *step;
-    if (!prepare(&w, 5 + in->queue_count, &step, arg))
+    if (!prepare(&w, 6 + in->queue_count, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.claim = fn;
     words_put(&w, in->worker);
@@ -265,6 +265,7 @@ enum status queue_claim(const struct queue *q, const struct claimant *in, claim_
     words_put_number(&w, q->settings->lease_ms);
     words_put_number(&w, q->settings->stream_ttl_ms);
     words_put(&w, in->types);
+    words_put_number(&w, 1 + (int64_t)id_random_below(1000));
     for (size_t i = 0; i < in->queue_count; i++)
         words_put(&w, in->queues[i]);
     return run(q, SCRIPT_CLAIM, &w, on_claim, step);

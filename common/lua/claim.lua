@@ -1,6 +1,7 @@
 -- claim: become the owner of waiting jobs.
 --
--- ARGV: 1 worker, 2 most (100 at most), 3 lease_ms, 4 stream ttl, 5 types (" a b "), 6… queues
+-- ARGV: 1 worker, 2 most (100 at most), 3 lease_ms, 4 stream ttl, 5 types (" a b "),
+--       6 a random number from 1 to 1000, 7… queues
 -- Answers {{more, passed, due_in_ms}, {id, owner, type, feature, chat, payload, A, number, timeout_ms,
 -- max_attempts, waited_ms}, …}; the numbers 0 where the job did not ask.
 --
@@ -56,9 +57,12 @@ local function take(queue, c, want)
     end
 end
 
--- The attempt's marker, and its A: the next one that fits behind whatever the stream holds.
+-- The attempt's marker, and its A: the next one that fits behind whatever the stream holds. Where
+-- Redis's clock is behind, A would only count, and a claim that Redis loses with its newest second
+-- would have the A of the one that follows; so it is drawn.
 local function mark(stream, id, h)
     local attempt = math.max(now, (h.attempt or h.first) + 1)
+    if attempt > now then attempt = attempt + ARGV[6] end
     local function try()
         write_start(stream, id, h.first, h.number, attempt, h.attempt and 'retry' or '', worker)
     end
@@ -143,7 +147,7 @@ end
 -- A first write that Redis allows when it is full, and so everything behind it is.
 redis.call('PEXPIRE', key_worker(worker), 3 * lease)
 local waiting, open = 0, {}
-for i = 6, #ARGV do
+for i = 7, #ARGV do
     local c = count(counters, ARGV[i], now)
     if not c.paused then
         promote(counters, ARGV[i], now)
