@@ -31,7 +31,7 @@ static const struct input_member table[] = {
     {"max_attempts", JOBS, 0, INPUT_INTEGER, 1, 100, AT(options.max_attempts)},
     {"retention_ms", JOBS, 0, INPUT_INTEGER, 1000, 7 * DAY_MS, AT(options.retention_ms)},
     {"every_ms", INPUT_SCHEDULE, 0, INPUT_INTEGER, 1000, 366 * DAY_MS, AT(every_ms)},
-    {"cron", INPUT_SCHEDULE, 0, INPUT_CRON, 1, CRON_TEXT_MOST, AT(cron_text)},
+    {"cron", INPUT_SCHEDULE, 0, INPUT_CRON, 1, CRON_TEXT_MOST, AT(cron)},
     {"missed", INPUT_SCHEDULE, 0, INPUT_MISSED, 0, 0, AT(missed)},
     {"queue", INPUT_ROUTE, INPUT_ROUTE, INPUT_NAME, 1, 128, AT(queue)},
 };
@@ -132,10 +132,11 @@ static bool store_cron(struct reading *r, const struct input_member *row,
 {
     if (!read_text(r, row, member))
         return false;
-    const char *wrong = cron_parse(r->text.data, &r->input->cron);
+    struct cron cron;
+    const char *wrong = cron_parse(r->text.data, &cron);
     if (wrong)
         return refuse(r, row->name, ": ", wrong);
-    memcpy(r->input->cron_text, r->text.data, r->text.length + 1);
+    memcpy(r->input->cron, r->text.data, r->text.length + 1);
     return true;
 }
 

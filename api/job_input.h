@@ -53,8 +53,7 @@ struct job_input {
     struct job_options options;
     int64_t priority; /* for options.priority; -1 when not given */
     int64_t every_ms;
-    char cron_text[CRON_TEXT_MOST + 1];
-    struct cron cron;
+    char cron[CRON_TEXT_MOST + 1];
     enum missed missed; /* MISSED_ONE when not given */
 };
 

@@ -11,6 +11,7 @@
 #include "job_input.h"
 #include "log.h"
 #include "record.h"
+#include "schedule_times.h"
 
 static const struct queue *queue_of(const struct visit *visit)
 {
@@ -80,7 +81,7 @@ static void put(struct visit *visit, const struct job_input *input, const char *
     job_input_line(input->payload, &payload);
     const struct schedule in = {
         .name = visit->request.name,
-        .cron = input->cron_text,
+        .cron = input->cron,
         .every_ms = input->every_ms,
         .missed = input->missed,
         .type = input->type,
@@ -107,9 +108,7 @@ static void on_clock(struct visit *visit, const struct redisReply *reply)
     char hash[DIGEST_SIZE];
     if (!visit_read_input(visit, INPUT_SCHEDULE, &input, hash))
         return;
-    if (input.every_ms > 0)
-        next = now + input.every_ms;
-    else if (!cron_next(&input.cron, now, &next)) {
+    if (!schedule_first(input.cron, input.every_ms, now, &next)) {
         visit_refuse(visit, PROBLEM_BAD_REQUEST, "cron: It has no occasion any more.", "");
         return;
     }

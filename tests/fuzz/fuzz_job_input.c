@@ -66,7 +66,7 @@ static void read_as(const char *data, size_t size, enum input_use use)
             check_member(&input, &members[i]);
     }
     REQUIRE(use == INPUT_ROUTE ? *input.queue : *input.type);
-    REQUIRE(use != INPUT_SCHEDULE || !*input.cron_text == (input.every_ms > 0));
+    REQUIRE(use != INPUT_SCHEDULE || !*input.cron == (input.every_ms > 0));
     REQUIRE(*input.feature_id && input.options.priority >= -1 && input.options.priority <= 9);
     check_payload(data, size, &input);
 }
