@@ -53,10 +53,10 @@ def page(gateway, state, **query):
 
 def pages(gateway, state, **query):
     """All jobs in a state, page by page, and how many pages there were."""
-    jobs, cursor, count = [], {}, 0
+    jobs, count = [], 0
     while True:
-        one = page(gateway, state, **query, **cursor)
+        one = page(gateway, state, **query)
         jobs, count = jobs + one["jobs"], count + 1
         if one["cursor"] is None:
             return jobs, count
-        cursor = {"cursor": one["cursor"]}
+        query["cursor"] = one["cursor"]
