@@ -412,7 +412,8 @@ static void put_finish(struct words *w, const struct holding *job, const struct 
     words_put(w, in->detail);
     words_put_number(w, in->retry);
     words_put(w, in->words);
-    words_put_number(w, (int64_t)id_random_below(1000000));
+    /* A draw is a system call, and only a failed attempt needs one. */
+    words_put_number(w, in->how == FINISH_FAILED ? (int64_t)id_random_below(1000000) : 0);
     words_put_number(w, in->policy.max_attempts);
     words_put_number(w, in->policy.backoff_ms);
     words_put_number(w, in->policy.backoff_max_ms);
