@@ -36,10 +36,10 @@ static void on_enqueued(void *arg, enum status status, const struct enqueue_resu
 
 static void put_one(struct load *load)
 {
-    char id[JOB_ID_SIZE], feature[32], chat[32];
+    char id[JOB_ID_SIZE], feature[32], chat[48];
     id_new(id);
     snprintf(feature, sizeof feature, "bench-%zu", load->sent % load->features);
-    snprintf(chat, sizeof chat, "chat-%zu", load->sent);
+    snprintf(chat, sizeof chat, "chat-%s-%zu", load->session.token, load->sent);
     const struct enqueue in = {.id = id,
                                .type = "generate_messages",
                                .feature_id = feature,

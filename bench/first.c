@@ -24,7 +24,7 @@ struct first {
     struct session session;
     struct redis *reader;
     size_t chats, number;
-    char chat[32];
+    char chat[48];
     char last_id[48];
     double begun_us, first_us;
     bool ended;
@@ -118,7 +118,7 @@ static void pause_a_while(struct first *f, uv_timer_t *timer)
 
 static void run_chat(struct first *f, uv_timer_t *timer)
 {
-    snprintf(f->chat, sizeof f->chat, "first-%zu", f->number);
+    snprintf(f->chat, sizeof f->chat, "first-%s-%zu", f->session.token, f->number);
     strcpy(f->last_id, "0-0");
     f->first_us = 0;
     f->ended = false;

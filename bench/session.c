@@ -4,6 +4,7 @@
  */
 #include "session.h"
 
+#include "id.h"
 #include "log.h"
 
 #include <errno.h>
@@ -56,6 +57,7 @@ void session_open(struct session *s)
     if (!settings_load(&s->settings, SETTINGS_API, &error))
         session_fail("%s", buf_text(&error));
     log_open("bench", LOG_LEVEL_ERROR);
+    id_random_hex(s->token, sizeof s->token - 1);
     uv_loop_init(&s->loop);
     uv_timer_init(&s->loop, &s->watch);
     s->watch.data = s;

@@ -21,6 +21,7 @@ struct session {
     struct queue queue; /* on redis */
     uv_timer_t watch;
     uint64_t silent_since_ns;
+    char token[9]; /* of this run: in the names of its chats, which are nobody else's */
 };
 
 /* session_open(s): connect, and wait until it is up. */

@@ -22,7 +22,7 @@
 #define WORKER "worker-bench"
 
 struct job {
-    char id[JOB_ID_SIZE], owner[160], feature[32], chat[32];
+    char id[JOB_ID_SIZE], owner[160], feature[32], chat[48];
     struct holding holding; /* borrows the above */
 };
 
@@ -73,10 +73,10 @@ static void on_enqueued(void *arg, enum status status, const struct enqueue_resu
 
 static void enqueue(struct bench *b, size_t number)
 {
-    char id[JOB_ID_SIZE], feature[32], chat[32];
+    char id[JOB_ID_SIZE], feature[32], chat[48];
     id_new(id);
     snprintf(feature, sizeof feature, "bench-%zu", number % b->features);
-    snprintf(chat, sizeof chat, "chat-%zu", number);
+    snprintf(chat, sizeof chat, "chat-%s-%zu", b->session.token, number);
     const struct enqueue in = {.id = id,
                                .type = "generate_messages",
                                .feature_id = feature,
