@@ -66,8 +66,12 @@ static void on_redis_state(void *arg, bool up)
 {
     struct gateway *g = arg;
     g->was_up = g->was_up || up;
-    if (up)
+    if (up) {
         log_info("ready");
+        stops_up(&g->stops, &g->queue);
+    } else {
+        stops_down(&g->stops);
+    }
 }
 
 /* A wrong password at the start is a mistake to be seen at once; later it may be a rotation. */

@@ -16,6 +16,7 @@
 #include "redis.h"
 #include "server.h"
 #include "settings.h"
+#include "stops.h"
 
 #include <stdatomic.h>
 #include <uv.h>
@@ -31,6 +32,7 @@ struct gateway {
     struct hub *hub;
     struct server *server;
     struct reaper *reaper;
+    struct stops stops;
     struct scheduler *scheduler;
     uv_async_t stop;      /* gateway_stop, from another thread */
     uv_timer_t drain;     /* looks whether all connections are gone */

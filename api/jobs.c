@@ -176,6 +176,8 @@ static void on_stop(void *arg, enum status status, const struct stop_result *res
     bool dropped = result->outcome == STOP_DROPPED;
     if (result->outcome != STOP_ENDED)
         log_info(dropped ? "dropped" : "cancelled", LOG_S("job", job));
+    if (result->outcome == STOP_CANCELLED)
+        stops_note(&visit->gateway->stops, job);
     buf_printf(&body, "{\"id\": \"%s\", ", job);
     put_state(&body, result->state);
     buf_printf(&body, ", \"dropped\": %s}\n", dropped ? "true" : "false");

@@ -247,8 +247,10 @@ static void on_cancel(void *arg, enum status status, const struct cancel_result 
         visit_refuse(visit, PROBLEM_NO_JOB, "There is nothing to stop.", "");
         return;
     }
-    if (result->was_alive)
+    if (result->was_alive) {
         log_info("cancelled", LOG_S("job", result->job));
+        stops_note(&visit->gateway->stops, result->job);
+    }
     buf_puts(&body, "{\"id\": ");
     json_quote(&body, result->job, strlen(result->job));
     buf_printf(&body, ", \"feature_id\": \"%s\", \"chat_id\": \"%s\", \"state\": \"%s\"}\n",

@@ -263,7 +263,8 @@ struct cancel_result {
     enum job_state state; /* after the step */
 };
 
-/* job: only this one, "" for whichever the chat has. */
+/* job: only this one, "" for whichever the chat has. feature_id and chat_id may be "" where the job
+   says it all. */
 typedef void cancel_fn(void *arg, enum status status, const struct cancel_result *result);
 MUST_CHECK enum status queue_cancel(const struct queue *q, const char *feature_id,
                                     const char *chat_id, const char *job, cancel_fn *fn, void *arg);

@@ -196,6 +196,8 @@ static void each_run(struct pool *pool, void (*act)(struct run *run))
 static void on_state(void *arg, bool up)
 {
     struct pool *pool = arg;
+    for (size_t i = 0; !up && i < pool->kept_count; i++)
+        run_hold(pool->kept[i]);
     if (!up)
         return;
     if (!pool->was_up)

@@ -108,7 +108,9 @@ static void on_wait_over(uv_timer_t *timer);
 static void keep(struct run *run)
 {
     run->phase = KEPT;
-    uv_timer_start(&run->wait, on_wait_over, RUN_KEEP_MS, 0);
+    /* That Redis is gone may be noticed only when an answer is overdue. */
+    uint64_t keep_ms = RUN_KEEP_MS + (uint64_t)run->host->settings->redis_timeout_ms;
+    uv_timer_start(&run->wait, on_wait_over, keep_ms, 0);
     run->host->on_settled(run->host->arg, run, true);
 }
 
@@ -116,6 +118,11 @@ void run_forget(struct run *run)
 {
     let_go(run);
     run->host->on_forgotten(run->host->arg, run);
+}
+
+void run_hold(struct run *run)
+{
+    uv_timer_stop(&run->wait);
 }
 
 void run_revive(struct run *run)

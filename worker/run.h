@@ -7,7 +7,7 @@
  *     RETURNING  to be handed back: first its process is ended, then the step
  *                hand_back lets go
  *     KEPT       finished, and on_settled was called; its messages and its verdict
- *                are kept for RUN_KEEP_MS, should Redis lose what it has just said
+ *                are kept for a while (RUN_KEEP_MS), should Redis lose what it has just said
  *     SETTLED    not ours any more (ended, fenced, cancelled, handed back,
  *                given up): on_settled was called
  *
@@ -82,6 +82,9 @@ void run_give_up(struct run *run);
 
 /* run_resume(run): Redis is up again: go on, and look whether the stream lost something. */
 void run_resume(struct run *run);
+
+/* run_hold(run): Redis is away: a kept one is kept until it is there again. */
+void run_hold(struct run *run);
 
 /* run_revive(run): Redis is up again: finish a kept one once more; on_settled follows again. */
 void run_revive(struct run *run);

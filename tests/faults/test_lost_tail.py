@@ -139,3 +139,21 @@ def a_job_that_redis_lost_while_it_waited_is_told_gone_and_can_be_asked_again(le
     same(again.numbers(), [1, 2, 3], "asked again")
     check(again.job() != lost.job(), "as a new job")
     same((leat.wait_file("runs-kept"), leat.wait_file("runs-lost")), (b"x", b"x"), "runs")
+
+
+def a_stop_that_redis_lost_is_made_again_and_nothing_runs_on(leat):
+    redis = leat.with_redis(tcp=True, append_only=True)
+    gateway = leat.gateway()
+    leat.worker(leat.task("count(1, 3)\nleave('runs', b'x', 'ab')\nuntil('go')\ncount(4, 6)\n"))
+    stream = gateway.post("c").wait_events(3)
+    leat.wait_file("runs")
+    size = os.path.getsize(redis.growing_file())
+    same(gateway.delete("c").status, 200, "the stop")
+    stream.wait_done()
+    same(stream.names(), ["cancelled"], "what its follower was told")
+    redis.restart_without(size)
+    until(lambda: leat.job(stream.job()).get("state") in ("cancelled", "waiting", "done"), 15,
+          lambda: f"something comes of it: {leat.job(stream.job())}")
+    leat.leave("go")
+    leat.wait_state(stream.job(), "cancelled", 5)
+    same(leat.wait_file("runs"), b"x", "runs")
