@@ -371,7 +371,7 @@ static enum status read_finished(const struct redisReply *list, struct finish_re
 {
     static const char *const words[] = {
         [FINISH_ENDED] = "ENDED",     [FINISH_AGAIN] = "AGAIN", [FINISH_FENCED] = "FENCED",
-        [FINISH_FOREIGN] = "FOREIGN", [FINISH_GONE] = "GONE",
+        [FINISH_FOREIGN] = "FOREIGN", [FINISH_GONE] = "GONE",   [FINISH_REFUSED] = "REFUSED",
     };
     int outcome = words_index_at(list, 0, words, COUNT_OF(words));
     result->outcome = (enum finish_outcome)outcome;

@@ -228,6 +228,7 @@ enum finish_outcome {
     FINISH_FENCED,  /* not ours any more (also: this very step had run before) */
     FINISH_FOREIGN, /* as in append: finish it FAILED instead */
     FINISH_GONE,    /* as in append: write again from last + 1 */
+    FINISH_REFUSED, /* a command of it failed, as on a key of a wrong type */
 };
 
 struct finish_result {
@@ -241,8 +242,7 @@ typedef void finish_fn(void *arg, enum status status, const struct finish_result
 
 /**
  * queue_finish(q, jobs, in, count, fn, arg)
- * Finish count attempts in one step; results are in the order given. An error
- * Redis answers (STATUS_REFUSED) may lie with any one of them.
+ * Finish count attempts in one step; results are in the order given.
  */
 MUST_CHECK enum status queue_finish(const struct queue *q, const struct holding *jobs,
                                     const struct finish *in, size_t count, finish_fn *fn,

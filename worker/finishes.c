@@ -34,16 +34,11 @@ static void plan(struct finishes *f)
         uv_timer_start(&f->timer, on_turn, 0, 0);
 }
 
-/* Before all others, in their order, each by itself. */
-static void put_back_alone(struct finishes *f, struct finishing *const *batch, size_t count)
+static void tell(struct finishing *one, enum status status, const struct finish_result *result)
 {
-    for (size_t i = count; i-- > 0;) {
-        batch[i]->again = true;
-        batch[i]->next = f->first;
-        f->first = batch[i];
-        if (!batch[i]->next)
-            f->end = &batch[i]->next;
-    }
+    if (status == STATUS_OK && result->outcome == FINISH_REFUSED)
+        status = STATUS_REFUSED;
+    one->fn(one->arg, status, status == STATUS_OK ? result : NULL);
 }
 
 static void on_answer(void *arg, enum status status, const struct finish_result *results)
@@ -53,12 +48,8 @@ static void on_answer(void *arg, enum status status, const struct finish_result 
     size_t count = f->sent_count;
     memcpy(batch, f->sent, count * sizeof batch[0]);
     f->sent_count = 0;
-    if (status == STATUS_REFUSED && count > 1) {
-        put_back_alone(f, batch, count);
-    } else {
-        for (size_t i = 0; i < count; i++)
-            batch[i]->fn(batch[i]->arg, status, status == STATUS_OK ? &results[i] : NULL);
-    }
+    for (size_t i = 0; i < count; i++)
+        tell(batch[i], status, &results[i]);
     plan(f);
 }
 
@@ -78,13 +69,11 @@ static void send_next(struct finishes *f)
     size_t count = 0;
     if (f->sent_count > 0)
         return;
-    while (f->first && count < FINISHES_MOST && (count == 0 || !f->first->again)) {
+    while (f->first && count < FINISHES_MOST) {
         struct finishing *one = take_first(f);
         jobs[count] = *one->job;
         in[count] = one->finish;
         f->sent[count++] = one;
-        if (one->again)
-            break;
     }
     f->sent_count = count;
     enum status status =
@@ -96,7 +85,6 @@ static void send_next(struct finishes *f)
 void finishes_put(struct finishes *f, struct finishing *one)
 {
     one->next = NULL;
-    one->again = false;
     *f->end = one;
     f->end = &one->next;
     plan(f);

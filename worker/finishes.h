@@ -6,9 +6,7 @@
  * a step is sent when the loop has turned, with all that came in that turn.
  *
  * Nothing is decided here. Each job is told what its step came to, as if it had
- * been alone; so where Redis answers a step for several with an error, which may
- * lie with any of them, each is sent again by itself. (A script that fails has
- * done all that stands before the error.)
+ * been alone.
  *
  * Thread: the loop's.
  */
@@ -32,8 +30,6 @@ struct finishing {
     /* Its answer: exactly once, never from inside finishes_put. result: for STATUS_OK. */
     void (*fn)(void *arg, enum status status, const struct finish_result *result);
     void *arg;
-    bool again; /* told: it was sent before, in a step that failed, so FENCED may be that one's work
-                 */
     struct finishing *next; /* private to finishes.c */
 };
 

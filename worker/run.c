@@ -333,7 +333,6 @@ static void on_finished(void *arg, enum status status, const struct finish_resul
 {
     struct run *run = arg;
     run->step = NONE;
-    run->again = run->again || run->finishing.again;
     if (run->phase == SETTLED) {
         release(run);
     } else if (status != STATUS_OK) {

@@ -4,8 +4,9 @@
 --       then of each attempt: id, owner, how (done|failed|died), last N, reason, detail, retry (1|0),
 --       the task's last words, jitter (0 to 999,999 of a million), max_attempts, backoff_ms,
 --       most backoff_ms
--- Answers, in the same order, {ENDED|AGAIN|FENCED|FOREIGN|GONE, state, last N, delay_ms}.
--- Repeated: FENCED.
+-- Answers, in the same order, {ENDED|AGAIN|FENCED|FOREIGN|GONE|REFUSED, state, last N, delay_ms}.
+-- Repeated: FENCED. REFUSED: a command failed half way, as on a key of a wrong type, and nobody else's
+-- end is to suffer from it.
 local ttl, deaths_most = ARGV[1], tonumber(ARGV[2])
 local keep = {tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])}
 local now, counters = now_ms(), {}
@@ -72,10 +73,11 @@ end
 
 local answers = {}
 for i = 6, #ARGV, 12 do
-    answers[#answers + 1] = finish({id = ARGV[i], owner = ARGV[i + 1], how = ARGV[i + 2],
+    local good, answer = pcall(finish, {id = ARGV[i], owner = ARGV[i + 1], how = ARGV[i + 2],
         last = ARGV[i + 3], reason = ARGV[i + 4], detail = ARGV[i + 5], retry = ARGV[i + 6],
         words = ARGV[i + 7], jitter = ARGV[i + 8], max_attempts = ARGV[i + 9],
         backoff = ARGV[i + 10], backoff_max = ARGV[i + 11]})
+    answers[#answers + 1] = good and answer or {'REFUSED', '', 0, 0}
 end
 for key, ids in pairs(over) do redis.call('ZREM', key, unpack(ids)) end
 for key, fields in pairs(in_hand) do redis.call('HDEL', key, unpack(fields)) end
