@@ -698,7 +698,10 @@ local function fsck_key(r, key, cursor)
         return fsck_scored(r, key, parts[2], 'dead', 'listed_without_dead', cursor)
     end
     if kind == 'wake' then return fsck_wake(r, key) end
-    if kind == 'queue' then return fsck_listed(r, key, parts[2]) end
+    if kind == 'queue' then
+        -- One that was only ever reaped, since a worker serves it, has no numbers yet.
+        return redis.call('HEXISTS', key, 'in') == 1 and fsck_listed(r, key, parts[2]) or nil
+    end
     if kind == 'routes' then return fsck_routes(r, key, cursor) end
     if kind == 'workers' then return fsck_workers(r, key, cursor) end
     if kind == 'schedules' then return fsck_schedules(r, key, cursor) end

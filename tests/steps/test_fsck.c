@@ -316,6 +316,13 @@ static void a_repair_leaves_nothing_but_what_no_step_would(void **state)
     clear(&report);
 }
 
+static void a_queue_that_is_served_and_never_had_a_job_is_nobodys_concern(void **state)
+{
+    struct rig *rig = *state;
+    cli(rig, "HSET queue:q reaped 1");
+    assert_string_equal(invariants_broken(rig), "");
+}
+
 /* ---- more than one page of everything ---- */
 
 #define MANY 620 /* more than the counters look at one by one */
@@ -412,6 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(each_damage_alone_is_found),
         RIG_TEST(a_repair_leaves_nothing_but_what_no_step_would),
+        RIG_TEST(a_queue_that_is_served_and_never_had_a_job_is_nobodys_concern),
         RIG_TEST(a_long_line_is_read_in_pages),
         RIG_TEST(many_dead_ones_many_hands_and_many_features_are_read_in_pages),
         RIG_TEST(a_long_stream_is_read_in_pages),
