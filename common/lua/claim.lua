@@ -106,11 +106,11 @@ end
 -- stood in line is left out of it.
 local function claim_from(queue, c, most)
     local aside, started, leases, expired = {}, {}, {}, 0
-    local taken
-    while #jobs <= most and expired < 100 and #aside < 100 do
-        taken = take(queue, c, most + 1 - #jobs)
-        if not taken then break end
-        for _, one in ipairs(taken) do
+    local empty = false
+    while not empty and #jobs <= most and expired < 100 and #aside < 100 do
+        local taken = take(queue, c, most + 1 - #jobs)
+        empty = not taken
+        for _, one in ipairs(taken or {}) do
             local id = one[1]
             local h = read_waiting(id)
             if h.state ~= 'waiting' then
@@ -138,7 +138,7 @@ local function claim_from(queue, c, most)
         redis.call('ZADD', key_running(queue), unpack(leases))
     end
     -- Nobody stands in line: so say the counters, whatever was deleted by hand.
-    if not taken and #aside == 0 and c.waiting ~= 0 then
+    if empty and #aside == 0 and c.waiting ~= 0 then
         c.waiting, c.out, c.changed = 0, c['in'], true
     end
     return #aside

@@ -62,6 +62,23 @@ static void a_worker_of_two_queues_takes_from_both(void **state)
     assert_false(claims.more);
 }
 
+static void a_queue_that_a_full_claim_does_not_get_to_keeps_its_counters(void **state)
+{
+    struct rig *rig = *state;
+    cli(rig, "HSET routes g slow");
+    put_in_feature(rig, "f", "a", "generate_messages");
+    put_in_feature(rig, "g", "b", "generate_messages");
+    put_in_feature(rig, "g", "c", "generate_messages");
+    const struct claimant one = {"w1", both, 2, " generate_messages ", 1};
+    struct claims claims = rig_claim_as(rig, &one);
+    assert_int_equal(claims.count, 1);
+    assert_string_equal(claims.jobs[0].feature, "f");
+    assert_true(claims.more);
+    assert_string_equal(rig_field(RIG_ASK(rig, admin_queues, "slow"), "waiting"), "2");
+    assert_int_equal(claim_from(rig, both, 2, " generate_messages ").count, 2);
+    assert_string_equal(rig_field(RIG_ASK(rig, admin_queues, "slow"), "waiting"), "0");
+}
+
 static void a_queue_without_workers_is_reaped_all_the_same(void **state)
 {
     struct rig *rig = *state;
@@ -266,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_route_says_where_new_jobs_go),
         RIG_TEST(a_worker_of_two_queues_takes_from_both),
+        RIG_TEST(a_queue_that_a_full_claim_does_not_get_to_keeps_its_counters),
         RIG_TEST(a_queue_without_workers_is_reaped_all_the_same),
         RIG_TEST(queues_are_listed_with_their_numbers),
         RIG_TEST(nothing_is_taken_from_a_paused_queue),
