@@ -62,7 +62,11 @@ end
 
 local queues = {default = true}
 for _, queue in ipairs(redis.call('SMEMBERS', key_queues())) do queues[queue] = true end
-for i = 8, #ARGV do queues[ARGV[i]] = true end
+for i = 8, #ARGV do
+    -- Its counters say from now on when it was reaped: so it is known.
+    if ARGV[i] ~= 'default' then redis.call('SADD', key_queues(), ARGV[i]) end
+    queues[ARGV[i]] = true
+end
 for queue in pairs(queues) do reap(queue) end
 save(counters)
 return done

@@ -79,6 +79,23 @@ static void a_queue_that_a_full_claim_does_not_get_to_keeps_its_counters(void **
     assert_string_equal(rig_field(RIG_ASK(rig, admin_queues, "slow"), "waiting"), "0");
 }
 
+static void on_reaped(void *arg, enum status status, const struct reap_result *result)
+{
+    (void)result;
+    assert_int_equal(status, STATUS_OK);
+    *(bool *)arg = true;
+}
+
+static void a_queue_that_is_only_served_is_known_when_it_was_reaped(void **state)
+{
+    struct rig *rig = *state;
+    bool reaped = false;
+    assert_int_equal(queue_reap(&rig->queue, turned, 2, 0, on_reaped, &reaped), STATUS_OK);
+    assert_true(await(&rig->loop, await_flag, &reaped, AWAIT_MS));
+    assert_cli(rig, "1", "HEXISTS queue:slow reaped");
+    assert_cli(rig, "slow", "SMEMBERS queues");
+}
+
 static void a_queue_without_workers_is_reaped_all_the_same(void **state)
 {
     struct rig *rig = *state;
@@ -284,6 +301,7 @@ int main(void)
         RIG_TEST(a_route_says_where_new_jobs_go),
         RIG_TEST(a_worker_of_two_queues_takes_from_both),
         RIG_TEST(a_queue_that_a_full_claim_does_not_get_to_keeps_its_counters),
+        RIG_TEST(a_queue_that_is_only_served_is_known_when_it_was_reaped),
         RIG_TEST(a_queue_without_workers_is_reaped_all_the_same),
         RIG_TEST(queues_are_listed_with_their_numbers),
         RIG_TEST(nothing_is_taken_from_a_paused_queue),
