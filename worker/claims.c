@@ -25,6 +25,7 @@
 
 #define PAUSE_LEAST_MS 100
 #define PAUSE_SPREAD_MS 200
+#define TOKENS_LAST "15" /* the index of the last wake token that a list may have (shared.lua) */
 
 enum phase { RESTING, SEEKING, CLAIMING, BLOCKED, PAUSED };
 
@@ -65,9 +66,12 @@ static void put_back(struct claims *c, const struct redisReply *token)
 {
     size_t length;
     const char *key = redis_reply_text(redis_reply_at(token, 0), &length);
-    const char *words[] = {"RPUSH", key, "1"};
-    const size_t lengths[] = {strlen("RPUSH"), length, 1};
-    if (redis_send(c->options.wake, 3, words, lengths, NULL, NULL) != STATUS_OK)
+    const char *push[] = {"RPUSH", key, "1"}, *trim[] = {"LTRIM", key, "0", TOKENS_LAST};
+    const size_t push_lengths[] = {strlen("RPUSH"), length, 1};
+    const size_t trim_lengths[] = {strlen("LTRIM"), length, 1, strlen(TOKENS_LAST)};
+    /* Others may have filled the list meanwhile. */
+    if (redis_send(c->options.wake, 3, push, push_lengths, NULL, NULL) != STATUS_OK ||
+        redis_send(c->options.wake, 4, trim, trim_lengths, NULL, NULL) != STATUS_OK)
         log_debug("token_lost");
 }
 
