@@ -5,12 +5,23 @@ can be led to another Redis (a failover by address) or held (a replica that lags
 can kill the program at a call, or cut it off for a moment.
 """
 import hashlib
+import os
+import re
 import selectors
 import socket
 import threading
 
-STEPS = ["append", "cancel", "claim", "enqueue", "finish", "hand_back", "heartbeat", "leave", "look",
-         "reap"]
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def _steps():
+    """The names of the steps, in the order in which a connection loads them (common/script.h)."""
+    with open(os.path.join(HERE, "..", "..", "common", "script.h")) as file:
+        names = re.findall(r"^    SCRIPT_([A-Z_]+),", file.read(), re.MULTILINE)
+    return [name.lower() for name in names[:names.index("STEPS")]]
+
+
+STEPS = _steps()
 
 
 def frame_end(data):
@@ -209,7 +220,7 @@ class RedisProxy(Relay):
             text = frame[frame.index(b"\r\n", frame.index(b"LOAD\r\n") + 6) + 2:-2]
             self._names[hashlib.sha1(text).hexdigest()] = STEPS[pair.loads]
             pair.loads += 1
-        if name in ("EVALSHA", "EVAL"):
+        if name.startswith("EVAL"):
             return self._names.get(words[1].decode("latin-1"), name)
         return name
 

@@ -101,11 +101,11 @@ def a_worker_cut_off_for_less_than_its_lease_goes_on_exactly(leat, network):
         chat = f"c{number}"
         stream = gateway.post(chat).wait_events(3)
         cut = _owner(leat, workers, stream)
+        log = len(workers[cut].log())
         _cut(network, cut, redis, **WAYS[way])
         leat.leave(f"go-{chat}")
         leat.wait_file(f"ended-{chat}")
-        log = len(workers[cut].log())
-        until(lambda: '"redis_down"' in workers[cut].log()[log - 2000:], 5, f"{way}: it notices")
+        until(lambda: '"redis_down"' in workers[cut].log()[log:], 5, f"{way}: it notices")
         network.heal()
         healed = time.monotonic()
         stream.wait_done()
