@@ -1,6 +1,11 @@
 /*
- * redis_loop.c: five small hooks over one uv_poll_t. The poll outlives the
- * context by a loop turn, because closing a handle takes one.
+ * redis_loop.c: five small hooks over one uv_poll_t and one uv_idle_t. Both
+ * outlive the context by a loop turn, because closing a handle takes one.
+ *
+ * What is to be sent goes out when the loop turns, all of it with one write: to
+ * wait for the socket to say that it can take it would cost two epoll_ctl and a
+ * turn. Only what the socket did not take waits for that. An idle handle, because
+ * one that was started anywhere in a turn keeps the loop from sleeping.
  */
 #include "redis_loop.h"
 
@@ -9,8 +14,11 @@
 
 struct watch {
     uv_poll_t poll;
+    uv_idle_t unsent;           /* runs while something is to be sent */
     redisAsyncContext *context; /* NULL once it is gone */
     int events;
+    int open;     /* handles */
+    bool sending; /* in on_unsent: what is left then is more than the socket takes */
 };
 
 static void on_event(uv_poll_t *poll, int status, int events)
@@ -48,21 +56,37 @@ static void del_read(void *data)
     listen_for(watch, watch->events & ~UV_READABLE);
 }
 
+static void on_unsent(uv_idle_t *unsent)
+{
+    struct watch *watch = unsent->data;
+    uv_idle_stop(unsent);
+    watch->sending = true;
+    redisAsyncHandleWrite(watch->context);
+    watch->sending = false;
+}
+
+/* Before the connection stands, a writable socket is what says that it does. */
 static void add_write(void *data)
 {
     struct watch *watch = data;
-    listen_for(watch, watch->events | UV_WRITABLE);
+    if (watch->sending || !(watch->context->c.flags & REDIS_CONNECTED))
+        listen_for(watch, watch->events | UV_WRITABLE);
+    else if (!(watch->events & UV_WRITABLE))
+        uv_idle_start(&watch->unsent, on_unsent);
 }
 
 static void del_write(void *data)
 {
     struct watch *watch = data;
+    uv_idle_stop(&watch->unsent);
     listen_for(watch, watch->events & ~UV_WRITABLE);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct watch *watch = handle->data;
+    if (--watch->open == 0)
+        free(watch);
 }
 
 static void cleanup(void *data)
@@ -70,6 +94,7 @@ static void cleanup(void *data)
     struct watch *watch = data;
     watch->context = NULL;
     uv_close((uv_handle_t *)&watch->poll, on_closed);
+    uv_close((uv_handle_t *)&watch->unsent, on_closed);
 }
 
 bool redis_loop_attach(struct redisAsyncContext *context, uv_loop_t *loop)
@@ -81,7 +106,9 @@ bool redis_loop_attach(struct redisAsyncContext *context, uv_loop_t *loop)
         free(watch);
         return false;
     }
-    watch->poll.data = watch;
+    uv_idle_init(loop, &watch->unsent);
+    watch->poll.data = watch->unsent.data = watch;
+    watch->open = 2;
     watch->context = context;
     context->ev.data = watch;
     context->ev.addRead = add_read;
