@@ -160,8 +160,6 @@ local most = math.max(1, math.min(tonumber(ARGV[2]), 100, share))
 local more, passed, due_in = 0, 0, -1
 for _, queue in ipairs(open) do
     local c = counters[queue]
-    -- The first reap is to see how long nobody was there, should Redis be away before it.
-    if not c.reaped and c.waiting > 0 then redis.call('HSETNX', key_queue(queue), 'reaped', now) end
     local aside = claim_from(queue, c, most)
     passed = passed + aside
     if c.waiting > aside then more = 1 end

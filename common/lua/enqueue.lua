@@ -53,6 +53,7 @@ local function ask(name, value)
         fields[#fields + 1] = value
     end
 end
+ask('run_at', ARGV[13])
 ask('timeout_ms', ARGV[14])
 ask('max_attempts', ARGV[15])
 ask('retention_ms', ARGV[16])

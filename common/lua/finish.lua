@@ -73,10 +73,12 @@ end
 
 local answers = {}
 for i = 6, #ARGV, 12 do
-    local good, answer = pcall(finish, {id = ARGV[i], owner = ARGV[i + 1], how = ARGV[i + 2],
-        last = ARGV[i + 3], reason = ARGV[i + 4], detail = ARGV[i + 5], retry = ARGV[i + 6],
-        words = ARGV[i + 7], jitter = ARGV[i + 8], max_attempts = ARGV[i + 9],
-        backoff = ARGV[i + 10], backoff_max = ARGV[i + 11]})
+    local good, answer = pcall(function()
+        return finish({id = ARGV[i], owner = ARGV[i + 1], how = ARGV[i + 2], last = ARGV[i + 3],
+            reason = ARGV[i + 4], detail = ARGV[i + 5], retry = ARGV[i + 6], words = ARGV[i + 7],
+            jitter = ARGV[i + 8], max_attempts = ARGV[i + 9], backoff = ARGV[i + 10],
+            backoff_max = ARGV[i + 11]})
+    end)
     answers[#answers + 1] = good and answer or {'REFUSED', '', 0, 0}
 end
 for key, ids in pairs(over) do redis.call('ZREM', key, unpack(ids)) end

@@ -10,6 +10,22 @@ local now, counters, done = now_ms(), {}, {0, 0, 0, 0}
 -- Allowed when Redis is full, and so everything behind it is.
 redis.call('ZREMRANGEBYSCORE', key_workers(), '-inf', now - 3 * lease)
 
+-- Redis's clock went back: what was to come so many milliseconds later comes no later than that. The
+-- queue's own clock goes on, and so its deadlines stay where they are; whoever waits for a time of day
+-- (run_at) waits for it by the new clock.
+local function set_back(queue, c, by)
+    c.stood, c.now, c.pause_changed = c.stood - by, c.now + by, true
+    if c.paused_at then c.paused_at = c.paused_at - by end
+    local held = redis.call('ZRANGE', key_delayed(queue), 0, -1, 'WITHSCORES')
+    for i = 1, #held, 2 do
+        if redis.call('HEXISTS', key_job(held[i]), 'run_at') == 0 then
+            local due = text(math.max(0, held[i + 1] - by))
+            redis.call('ZADD', key_delayed(queue), due, held[i])
+            redis.call('HSET', key_job(held[i]), 'due', due)
+        end
+    end
+end
+
 -- Nobody reaped for long: Redis or everybody was away, and the leases are no measure.
 local function extend(running, before)
     if before and now - before > lease / 2 then
@@ -53,6 +69,7 @@ local function reap(queue)
     local before = tonumber(c.reaped or nil)
     if before and now >= before and now - before < fresh then return end
     redis.call('HSET', key_queue(queue), 'reaped', now)
+    if before and before - now > 1000 then set_back(queue, c, before - now) end
     extend(key_running(queue), before)
     take_from_the_lost(key_running(queue))
     end_late(key_deadlines(queue), c)

@@ -139,7 +139,7 @@ local function count(counters, queue, now)
     elseif not c.paused and c.paused_at then
         c.stood, c.paused_at, c.pause_changed = c.stood + now - c.paused_at, nil, true
     end
-    c.now = (c.paused_at or now) - c.stood
+    c.now, c.read = (c.paused_at or now) - c.stood, now
     counters[queue] = c
     return c
 end
@@ -156,6 +156,10 @@ local function save(counters)
             redis.call('HSET', key_queue(queue), 'waiting', text(c.waiting), 'bytes', text(c.bytes), 'in',
                 text(c['in']), 'out', text(c.out), 'taken', text(c.taken), 'dead_bytes',
                 text(c.dead_bytes))
+        end
+        -- The first reap is to see how long nobody was there, and whether the clock went back.
+        if c.changed and not c.reaped then
+            redis.call('HSETNX', key_queue(queue), 'reaped', text(c.read))
         end
         if c.pause_changed then
             redis.call('HDEL', key_queue(queue), 'paused_at')

@@ -157,6 +157,32 @@ def a_claim_lost_while_the_clock_of_redis_is_behind_is_told_apart_from_the_next(
     same(runs, told, f"the run that each message of the client's view is of: {stream.describe()}")
 
 
+@limit(60)
+def a_clock_of_redis_that_goes_back_makes_no_retry_an_hour_late(leat):
+    clock = Clock(leat, "redis")
+    leat.with_redis(env=clock.env)
+    leat.settings(RETRY_BACKOFF_MS=ms(2000))
+    gateway = leat.gateway()
+    leat.worker(leat.task("count(1, 3)\nif attempt == 1:\n    sys.exit(1)\ncount(4, 6)\n"))
+    streams = [gateway.post(f"c{n}") for n in range(6)]
+    until(lambda: leat.redis("ZCARD", "queue:default:delayed") > 2, 10, "some wait for their retry")
+    clock.jump(-1)
+    for stream in streams:
+        stream.wait_done(10)
+        same(View(stream).end, "done", "the retry")
+
+
+@limit(60)
+def a_clock_of_redis_that_goes_back_makes_no_deadline_an_hour_late(leat):
+    clock = Clock(leat, "redis")
+    leat.with_redis(env=clock.env)
+    gateway = leat.gateway(JOB_DEADLINE_MS=ms(1500))
+    stream = gateway.post("c").wait_head()
+    clock.jump(-1)
+    stream.wait_done(10)
+    same(stream.names(), ["expired"], "its deadline")
+
+
 # ---- deadlines and expiry ----
 
 

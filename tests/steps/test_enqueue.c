@@ -296,7 +296,7 @@ static void ids_grow_also_where_the_clock_went_back(void **state)
     cli(rig, "XADD stream:f:c 4102444800000-8 data y");
     cli(rig, "XDEL stream:f:c 4102444800000-7 4102444800000-8");
     assert_int_equal(rig_put(rig, "c").view.first, 4102444800001);
-    assert_int_equal(rig_take(rig, "w1").told.attempt, 4102444800002);
+    assert_in_range(rig_take(rig, "w1").told.attempt, 4102444800003, 4102444801002);
 }
 
 /* Idempotency-Key. */

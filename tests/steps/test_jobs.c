@@ -367,7 +367,9 @@ static void the_dead_are_bounded_by_their_bytes_and_their_age(void **state)
 {
     struct rig *rig = *state;
     rig->settings.dead_max_bytes = 5;
-    struct claim a = rig_bury(rig, "a", "123"), b = rig_bury(rig, "b", "456");
+    struct claim a = rig_bury(rig, "a", "123");
+    cli(rig, "ZINCRBY queue:default:dead -1000 %s", a.id);
+    struct claim b = rig_bury(rig, "b", "456");
     assert_cli(rig, b.id, "ZRANGE queue:default:dead 0 -1");
     assert_cli(rig, "0 3",
                "EVAL 'return "

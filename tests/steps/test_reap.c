@@ -46,6 +46,32 @@ static void a_lease_that_is_over_is_a_death_and_the_job_is_first_in_line(void **
     assert_int_equal(again.told.number, 2);
 }
 
+static void a_clock_that_goes_back_makes_nothing_late_but_what_waits_for_a_time_of_day(void **state)
+{
+    struct rig *rig = *state;
+    const int64_t hour = 3600000;
+    struct job_options options = JOB_OPTIONS_USUAL;
+    options.run_at_ms = rig_now(rig) + 2 * hour;
+    struct enqueued at = rig_put_with(rig, "at", &options);
+    struct claim fails = rig_run(rig, "fails");
+    rig_failed(rig, &fails);
+    struct enqueued waits = rig_put(rig, "waits");
+    /* All of it was an hour from now. */
+    cli(rig, "ZINCRBY queue:default:delayed %" PRId64 " %s", hour, fails.id);
+    int64_t deadline =
+        cli_number(rig, "ZINCRBY queue:default:deadlines %" PRId64 " %s", hour, waits.job);
+    cli(rig, "HSET job:%s deadline %" PRId64, waits.job, deadline);
+    cli(rig, "HSET queue:default reaped %" PRId64, rig_now(rig) + hour);
+    assert_reaped(rig, 0, 0, 0);
+    assert_about(-cli_number(rig, "HGET queue:default stood"), hour, 5000);
+    assert_about(cli_number(rig, "ZSCORE queue:default:delayed %s", fails.id), rig_now(rig) + 2000,
+                 5000);
+    assert_cli(rig, text_of("%" PRId64, options.run_at_ms), "ZSCORE queue:default:delayed %s",
+               at.job);
+    cli(rig, "ZINCRBY queue:default:deadlines -300000 %s", waits.job);
+    assert_int_equal(reap(rig).expired, 1);
+}
+
 static void the_last_death_ends_the_job(void **state)
 {
     struct rig *rig = *state;
@@ -194,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(nothing_is_to_be_done),
         RIG_TEST(a_lease_that_is_over_is_a_death_and_the_job_is_first_in_line),
+        RIG_TEST(a_clock_that_goes_back_makes_nothing_late_but_what_waits_for_a_time_of_day),
         RIG_TEST(the_last_death_ends_the_job),
         RIG_TEST(a_waiting_job_past_its_deadline_expires),
         RIG_TEST(what_is_listed_and_does_not_exist_is_struck_out),
