@@ -40,21 +40,35 @@ class Stalls(threading.Thread):
 
 
 class Question:
-    """What is asked, and under which identity."""
+    """What is asked, how, and under which identity."""
 
     def __init__(self, load, chance, chat, poison=False, kind=None):
-        self.chat, self.kind = chat, kind or chance.choice(("key", "body", "both", "plain"))
-        self.headers, self.body, self.identity = [], None, None
-        number = load.next_number()
-        if poison and self.kind in ("key", "plain"):
-            self.kind = "body"
-        if self.kind in ("key", "both"):
-            self.headers.append(("Idempotency-Key", f"k{number}"))
+        kinds = ("body", "both", "job") if poison else ("body", "both", "job", "key", "plain")
+        number, self.kind = load.next_number(), kind or chance.choice(kinds)
+        self.chat, self.headers, self.body, self.identity = chat, [], None, None
+        order = {"question": number, **self._order(load, chance, poison)}
         if self.kind in ("body", "both"):
-            self.body = json.dumps({"question": number, **self._order(load, chance, poison)}).encode()
+            self.body = order
+        elif self.kind == "job":
+            self.body = self._job(chance, chat, order)
+            self.chat = self.body.get("chat_id")
+        if self.kind in ("key", "both", "job"):
+            self.headers.append(("Idempotency-Key", f"k{number}"))
+        if self.body:
             self.headers.append(("Content-Type", "application/json"))
+            self.body = json.dumps(self.body).encode()
         if self.kind != "plain":
             self.identity = (chat, "body" if self.kind == "body" else "key", number)
+
+    def path(self, query=""):
+        return "/jobs" if self.kind == "job" else target(self.chat, query=query)
+
+    @staticmethod
+    def _job(chance, chat, order):
+        """For POST /jobs; where it has no chat, the job's id is the chat."""
+        job = {"type": "generate_messages", "feature_id": "f", "payload": order,
+               "priority": chance.randrange(10), "delay_ms": chance.choice((0, 0, 200, 1500))}
+        return {**job, "chat_id": chat} if chance.random() < 0.5 else job
 
     @staticmethod
     def _order(load, chance, poison):
@@ -149,11 +163,11 @@ class Load:
             return False
         besides = []
         if chance.random() < 0.4:
-            besides.append(self._beside(chance, self._follow_late, chat))
+            besides.append(self._beside(chance, self._follow_late, reader.view.chat))
         if chance.random() < 0.1 and not poison:
-            besides.append(self._beside(chance, self._stop, chat, first.job()))
+            besides.append(self._beside(chance, self._stop, reader.view.chat, first.job()))
         elif chance.random() < 0.1 and not poison:
-            besides.append(self._beside(chance, self._replace, chat))
+            besides.append(self._beside(chance, self._replace, reader.view.chat))
         reader.follow(first)
         for thread in besides:
             thread.join()
@@ -254,15 +268,16 @@ class Reader:
         return client
 
     def ask(self, question, query=""):
-        """POST until it is accepted; the open stream. None where the chat has something else."""
+        """POST until it is accepted; the connection. None where the chat has something else."""
         by = time.monotonic() + GIVE_UP_S * FACTOR
         while time.monotonic() < by and not self.load.giving_up.is_set():
-            client = self._connect("POST", target(question.chat, query=query), question.headers, question.body)
+            client = self._connect("POST", question.path(query), question.headers, question.body)
             if client:
                 self._wait(client, lambda: client.status is not None)
                 status, job = client.status, client.job()
-                if status == 200 and job:
+                if status in (200, 202) and job:
                     self.view.named(job)
+                    self.view.chat = question.chat or job
                     self.load.accept(question.identity, job)
                     self._note_view()
                     return client
@@ -346,7 +361,7 @@ class Reader:
             view.named(client.job())
             for event in client.events:
                 view.take(event)
-        elif client.status not in (None, 429, 503):
+        elif client.status not in (None, 202, 429, 503):
             self._wrong("I2", "answer", f"{client.method} was answered {client.status}: {client.describe()}")
 
     def _wrong(self, invariant, kind, text):
