@@ -20,7 +20,8 @@ from leat import FACTOR, PYTHON, ms, until
 from redis_server import RedisError
 from words import Failed, check
 
-LEASE_MS, TTL_MS, TIMEOUT_MS, DEADLINE_MS, HEARTBEAT_MS = 900, 8000, 6000, 5000, 500
+# Half of TTL_MS is sure: as long as Redis and a job's worker may be away together.
+LEASE_MS, TTL_MS, TIMEOUT_MS, DEADLINE_MS, HEARTBEAT_MS = 900, 14000, 6000, 5000, 500
 REDIS_TIMEOUT_MS, DRAIN_MS = 1000, 2000
 GATEWAYS, WORKERS, JOBS_EACH = 3, 3, 5
 
