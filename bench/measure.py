@@ -1,4 +1,4 @@
-"""measure.py: CPU of programs, the floor of Redis, and the middle of several rounds."""
+"""measure.py: CPU of programs, the floors they stand on, and the middle of several rounds."""
 import os
 import statistics
 import time
@@ -46,6 +46,14 @@ def floor_us(redis, messages, text, rounds=500):
             connection._read()
     connection.close()
     return (own_cpu_us(redis.popen.pid) - before) / rounds
+
+
+def process_us(rounds=50):
+    """CPU of a process that does nothing: the floor of one process a job."""
+    before = below_cpu_us(os.getpid())
+    for _ in range(rounds):
+        os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+    return (below_cpu_us(os.getpid()) - before) / rounds
 
 
 def middle(values):
