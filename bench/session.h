@@ -19,8 +19,7 @@ struct session {
     struct settings settings;
     struct redis *redis;
     struct queue queue; /* on redis */
-    uv_timer_t watch;
-    uint64_t silent_since_ns;
+    uv_timer_t bound;
     char token[9]; /* of this run: in the names of its chats, which are nobody else's */
 };
 
@@ -34,7 +33,7 @@ struct redis *session_connect(struct session *s, int64_t block_ms);
 /* session_close(s): free the connection and the loop. */
 void session_close(struct session *s);
 
-/* session_turn(s): wait for the loop's next event; nothing for 30 s ends the program. */
+/* session_turn(s): wait for the loop's next event. The program as a whole ends after 300 s. */
 void session_turn(struct session *s);
 
 /* session_fail(format, …): say it on standard error, and end. */
