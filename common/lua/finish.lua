@@ -50,6 +50,8 @@ local function finish_failed(id, h, a)
     redis.call('ZADD', key_delayed(h.queue), now + delay, id)
     local c = count(counters, h.queue, now)
     c.bytes, c.changed = c.bytes + h.size, true
+    -- Whoever waits on the list for up to a second is to hear of it in time.
+    if delay < 1000 then c.wake = true end
     redis.call('HSET', key_job(id), 'state', 'delayed', 'due', now + delay)
     return {'AGAIN', 'delayed', 0, delay}
 end

@@ -26,13 +26,16 @@ local function set_back(queue, c, by)
     end
 end
 
--- Nobody reaped for long: Redis or everybody was away, and the leases are no measure.
+-- Nobody reaped for long: Redis or everybody was away, and the leases are no measure. The streams are
+-- to live as long as their jobs may be gone on with.
 local function extend(running, before)
     if before and now - before > lease / 2 then
         done[4] = 1
         local held = redis.call('ZRANGE', running, 0, -1, 'WITHSCORES')
         for i = 1, #held, 2 do
             redis.call('ZADD', running, math.max(held[i + 1], now) + lease, held[i])
+            local h = read(key_job(held[i]), 'feature_id', 'chat_id')
+            if h.chat_id then redis.call('PEXPIRE', key_stream(h.feature_id, h.chat_id), ttl) end
         end
     end
     -- Redis's clock went back: no lease lies further ahead than two.

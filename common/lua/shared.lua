@@ -445,7 +445,7 @@ local function put_in(counters, id, job, now, due, there, info, ttl, fields)
         redis.call('ZADD', key_delayed(job.queue), due, id)
         c.bytes, c.changed = c.bytes + job.size, true
         -- Whoever waits on the list for up to a second is to hear of it in time.
-        c.wake = due - now < 1000
+        if due - now < 1000 then c.wake = true end
         state = {'state', 'delayed', 'due', due}
     else
         state = line_up(c, id, job, now, false)

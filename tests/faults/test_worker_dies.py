@@ -432,3 +432,21 @@ def a_worker_whose_heartbeat_was_answered_late_goes_on_beating(leat):
     leat.leave("go")
     stream.wait_done()
     same((stream.numbers(), stream.names()), ([1, 2], []), "one attempt")
+
+
+def a_lost_workers_job_keeps_its_stream_when_redis_was_away_too(leat):
+    leat.settings(LEASE_MS=ms(900), STREAM_TTL_MS=ms(4000))
+    gateway = leat.gateway()
+    worker = leat.worker(leat.task("count(1, 3)\nuntil('never')\n"))
+    stream = gateway.post("c").wait_events(3)
+    until(lambda: leat.redis("PTTL", "stream:f:c") < 2400 * FACTOR, 5, "the next heartbeat would renew it")
+    worker.kill()
+    leat.redis.pause()
+    paused = time.monotonic()
+    until(lambda: time.monotonic() - paused > 1.7 * FACTOR, 5, "nearly as long as the stream is sure to live")
+    leat.redis.go_on()
+    leat.wait_state(stream.job(), "waiting", 10)
+    same(leat.redis("PTTL", "stream:f:c"), -1, "the expiry of a waiting job's stream")
+    leat.worker(leat.task("count(1, 5)\n"))
+    stream.wait_done()
+    _second_attempt_is_whole(stream, 5)
