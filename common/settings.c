@@ -77,7 +77,7 @@ static const struct row table[] = {
     {"API_IDLE_TIMEOUT_MS", KIND_NUMBER, API, AT(api_idle_timeout_ms), 100, 3600000, "60000", "a connection between two requests is closed after so long"},
     {"API_CORS_ORIGINS", KIND_TEXT, API, AT(api_cors_origins), 0, 0, "", "origins that browsers may call from, separated by commas; * for any"},
 
-    {"STREAM_TTL_MS", KIND_NUMBER, REDIS, AT(stream_ttl_ms), 200, 7 * DAY_MS, "60000", "a stream expires so long after its last sign of life"},
+    {"STREAM_TTL_MS", KIND_NUMBER, REDIS, AT(stream_ttl_ms), 200, 7 * DAY_MS, "60000", "a stream expires so long after its last sign of life; well over twice LEASE_MS, so that it outlives a lost worker's lease"},
     {"LEASE_MS", KIND_NUMBER, REDIS, AT(lease_ms), 300, 600000, "15000", "a worker that is not heard of for so long has lost its jobs"},
     {"QUEUE_MAX_WAITING", KIND_NUMBER, BOTH, AT(queue_max_waiting), 1, 100000000, "100000", "jobs that may wait in a queue; beyond: 429"},
     {"QUEUE_MAX_BYTES", KIND_BYTES, BOTH, AT(queue_max_bytes), KIB, 1024 * GIB, "256MiB", "their bodies' bytes; beyond: 429"},

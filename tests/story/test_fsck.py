@@ -17,7 +17,7 @@ def _plain(leat, *arguments, **env):
 
 @limit(120)
 def a_busy_installation_is_found_clean_at_any_moment(leat):
-    leat.settings(RETRY_BACKOFF_MS="50", STREAM_TTL_MS=ms(2000), LEASE_MS=ms(1500))
+    leat.settings(RETRY_BACKOFF_MS="50", STREAM_TTL_MS=ms(6000), LEASE_MS=ms(1500))
     gateway = leat.gateway()
     task = leat.task("count(1, 20)\nif chat[-1] in '37' and attempt == 1:\n    sys.exit(3)\n"
                      "if chat[-1] == '5' and attempt == 1:\n    os.kill(os.getpid(), signal.SIGKILL)\n"
