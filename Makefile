@@ -172,7 +172,8 @@ $(OBJ)/api/openapi.o: $(OBJ)/api/openapi.c $(BUILT_WITH)
 run: all | $(DEPS)/run
 	@OUT=$(OUT) scripts/run
 
-## test: unit tests, steps against Redis, examples, stories (TESTS="unit steps" for some, SAN=… for a sanitizer)
+## test: unit tests, steps against Redis, examples, stories (TESTS="unit steps" for some, "faults" for
+##       the stories in which things die; SAN=… for a sanitizer)
 .PHONY: test
 TESTS ?= unit steps examples stories
 NODE_MODULES := $(patsubst %,tests/story/%/node_modules/.package-lock.json,browser openapi)

@@ -48,7 +48,7 @@
 #ifdef LEAT_SANITIZED
 #define DEPTH 4
 #else
-#define DEPTH 6
+#define DEPTH 5
 #endif
 #define BROKEN_DEPTH 5
 
