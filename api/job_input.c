@@ -258,11 +258,11 @@ enum status job_input_read(const char *body, size_t length, enum input_use use,
 
 enum status job_input_identity(const char *type, struct slice payload, char out[DIGEST_SIZE])
 {
+    bool of_stream = strcmp(type, JOB_INPUT_STREAM_TYPE) == 0;
     out[0] = '\0';
-    if (!payload.data)
-        return STATUS_OK;
-    if (strcmp(type, JOB_INPUT_STREAM_TYPE) == 0) {
-        digest_sha256(payload.data, payload.length, out);
+    if (of_stream) {
+        if (payload.data)
+            digest_sha256(payload.data, payload.length, out);
         return STATUS_OK;
     }
     struct buf text = {0};

@@ -73,8 +73,8 @@ MUST_CHECK enum status job_input_read(const char *body, size_t length, enum inpu
 
 /**
  * job_input_identity(type, payload, out)
- * What makes two jobs of a chat the same question: the SHA-256 of the payload's bytes
- * (and of the type, where it is another than POST /stream's); "" without a payload.
+ * What makes two jobs of a chat the same question: the SHA-256 of the payload's bytes,
+ * and "" without one; of the type too, where it is another than POST /stream's.
  * Borrows all. STATUS_NO_MEMORY: it is not known.
  */
 MUST_CHECK enum status job_input_identity(const char *type, struct slice payload,

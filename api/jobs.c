@@ -257,6 +257,10 @@ static int64_t number_at(const struct redisReply *reply, size_t index)
 static void answer_retry_many(struct visit *visit, const struct redisReply *reply)
 {
     struct buf body = {0};
+    if (number_at(reply, 4) != 0 && number_at(reply, 0) == 0) {
+        visit_refuse(visit, PROBLEM_QUEUE_FULL, "The queue has reached its limit.", "");
+        return;
+    }
     log_info("retried_many", LOG_S("queue", visit->request.queue),
              LOG_I("retried", number_at(reply, 0)));
     buf_printf(&body, "{\"retried\": %" PRId64 ", \"busy\": %" PRId64 ", \"left\": %" PRId64,

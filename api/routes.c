@@ -225,7 +225,7 @@ static void on_refused(void *arg, struct exchange *e, int http_status, const cha
     reply_problem(e, g->settings, reply_problem_of(http_status), detail, "");
 }
 
-/* A stream's GET is never refused for a passing trouble (visit.c says why). */
+/* A stream's GET is never refused for a passing trouble (stream.c says why). */
 static bool wants_stream(const struct turned_away *who)
 {
     struct request request;

@@ -53,9 +53,10 @@ bool admin_cursor_is_good(const char *text);
 
 /**
  * admin_retry(q, queue, cursor, limit, fn, arg)
- * Each dead job of a page again, as queue_retry does: {retried, busy, left, cursor}.
+ * Each dead job of a page again, as queue_retry does: {retried, busy, left, cursor, full}.
  * busy: their chats have other jobs, and they stay. left: dead ones after the step.
- * cursor: for the next page; "" behind the last, or where the queue is full.
+ * cursor: for the next page; "" behind the last. full: 1 where the queue's limit ended
+ * the page, and the cursor is where to go on.
  */
 MUST_CHECK enum status admin_retry(const struct queue *q, const char *queue, const char *cursor,
                                    size_t limit, redis_reply_fn *fn, void *arg);

@@ -25,6 +25,7 @@ static const struct {
     [KEY_DEADLINES] = {"key_deadlines", "queue:%:deadlines"},
     [KEY_DEAD] = {"key_dead", "queue:%:dead"},
     [KEY_WAKE] = {"key_wake", "queue:%:wake"},
+    [KEY_TYPES] = {"key_types", "queue:%:types"},
     [KEY_WORKERS] = {"key_workers", "workers"},
     [KEY_WORKER] = {"key_worker", "worker:%"},
     [KEY_ROUTES] = {"key_routes", "routes"},

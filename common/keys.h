@@ -22,6 +22,7 @@ enum key {
     KEY_DEADLINES, /* queue:<q>:deadlines */
     KEY_DEAD,      /* queue:<q>:dead */
     KEY_WAKE,      /* queue:<q>:wake */
+    KEY_TYPES,     /* queue:<q>:types */
     KEY_WORKERS,   /* workers */
     KEY_WORKER,    /* worker:<id>; also the channel its owner listens to */
     KEY_ROUTES,    /* routes */

@@ -583,8 +583,12 @@ static void on_reap(void *arg, enum status status, const struct redisReply *repl
     struct reap_result result = {0};
     if (status == STATUS_OK)
         result = (struct reap_result){
-            (size_t)words_number_at(reply, 0), (size_t)words_number_at(reply, 1),
-            (size_t)words_number_at(reply, 2), words_number_at(reply, 3) != 0};
+            .died = (size_t)words_number_at(reply, 0),
+            .expired = (size_t)words_number_at(reply, 1),
+            .promoted = (size_t)words_number_at(reply, 2),
+            .extended = words_number_at(reply, 3) != 0,
+            .broken = (size_t)words_number_at(reply, 4),
+        };
     step->fn.reap(step->arg, status, &result);
     free(step);
 }

@@ -315,6 +315,7 @@ struct reap_result {
     size_t died;     /* leases that were over */
     size_t expired;  /* deadlines that were over */
     size_t promoted; /* delayed jobs that came due */
+    size_t broken;   /* queues some key of which is of a wrong type: left as they are */
     bool extended;   /* nobody had reaped for long: leases were extended, none was taken */
 };
 

@@ -1,7 +1,7 @@
 /*
  * reaper.c: a timer and at most one step under way.
  *
- * Made by worker/pool.c and by the gateway's first loop. The wait is drawn anew
+ * Made by worker/pool.c and by each loop of a gateway. The wait is drawn anew
  * each time, so that many processes started at once spread out.
  *
  * The dangerous part is the end: a step may be unanswered when reaper_free is
@@ -24,6 +24,7 @@ struct reaper {
     uv_timer_t timer;
     bool asking;
     bool closed;
+    bool told_broken; /* once, as long as it lasts */
 };
 
 static void finish_free(struct reaper *r)
@@ -38,6 +39,9 @@ static void on_reaped(void *arg, enum status status, const struct reap_result *r
     r->asking = false;
     if (status == STATUS_OK && result->died + result->expired > 0)
         log_warn("reaped", LOG_I("died", result->died), LOG_I("expired", result->expired));
+    if (status == STATUS_OK && result->broken > 0 && !r->told_broken)
+        log_error("queues_broken", LOG_I("queues", result->broken), LOG_S("see", "leat-fsck"));
+    r->told_broken = status == STATUS_OK && result->broken > 0;
     if (status == STATUS_OK && result->extended)
         log_warn("leases_extended");
     finish_free(r);

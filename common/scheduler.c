@@ -1,7 +1,7 @@
 /*
  * scheduler.c: ask what is due, fire it, wait for the next.
  *
- * Made by worker/pool.c and by the gateway's first loop. What an occasion means
+ * Made by worker/pool.c and by each loop of a gateway. What an occasion means
  * is decided in schedule_times.c; that it counts once, in lua/fire.lua. Many
  * processes wake for the same occasion, so each adds a few milliseconds of its
  * own: most of them then find it fired.

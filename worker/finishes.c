@@ -49,7 +49,7 @@ static void on_answer(void *arg, enum status status, const struct finish_result 
     memcpy(batch, f->sent, count * sizeof batch[0]);
     f->sent_count = 0;
     for (size_t i = 0; i < count; i++)
-        tell(batch[i], status, &results[i]);
+        tell(batch[i], status, results ? &results[i] : NULL);
     plan(f);
 }
 

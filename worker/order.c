@@ -18,7 +18,7 @@ bool order_init(struct order *o, const struct claimed *job, int64_t timeout_ms)
 {
     *o = (struct order){
         .number = job->number,
-        .timeout_ms = job->timeout_ms > 0 ? job->timeout_ms : timeout_ms,
+        .timeout_ms = timeout_ms,
         .claimed_ms = clock_steady_ms(),
     };
     buf_add(&o->payload, job->payload, job->payload_length);

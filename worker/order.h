@@ -26,7 +26,7 @@ struct order {
     struct buf payload; /* empty: none */
 };
 
-/* order_init(o, job, timeout_ms): copy job; timeout_ms where it asked for none. False: no memory;
+/* order_init(o, job, timeout_ms): copy job; timeout_ms is what counts for it. False: no memory;
    nothing to clear. */
 MUST_CHECK bool order_init(struct order *o, const struct claimed *job, int64_t timeout_ms);
 

@@ -174,11 +174,12 @@ static void on_jobs(void *arg, const struct claimed *jobs, size_t count)
     }
 }
 
-static struct run *run_of(const struct pool *pool, const char *job, size_t length)
+/* An attempt that was revived may be in hand beside the next one of the same job. */
+static struct run *run_of(const struct pool *pool, const char *job, uint64_t attempt)
 {
     for (size_t i = 0; i < pool->run_count; i++) {
-        const char *id = run_holding(pool->runs[i])->id;
-        if (strlen(id) == length && memcmp(id, job, length) == 0)
+        const struct holding *holding = run_holding(pool->runs[i]);
+        if (holding->attempt == attempt && strcmp(holding->id, job) == 0)
             return pool->runs[i];
     }
     return NULL;
@@ -227,9 +228,12 @@ static void on_refused(void *arg, const char *words)
 /* A stop: the job has its terminal entry already. */
 static void on_message(void *arg, const char *data, size_t length)
 {
-    struct run *run = run_of(arg, data, length);
-    if (run)
-        run_lose(run, "cancelled");
+    struct pool *pool = arg;
+    for (size_t i = pool->run_count; i-- > 0;) {
+        const char *id = run_holding(pool->runs[i])->id;
+        if (strlen(id) == length && memcmp(id, data, length) == 0)
+            run_lose(pool->runs[i], "cancelled");
+    }
 }
 
 static const char *state_word(enum phase phase)
@@ -252,8 +256,8 @@ static void gather(void *arg, struct heartbeat *in, struct holding *jobs, size_t
 
 static void on_lost(void *arg, const char *job, uint64_t attempt)
 {
-    struct run *run = run_of(arg, job, strlen(job));
-    if (run && run_holding(run)->attempt == attempt)
+    struct run *run = run_of(arg, job, attempt);
+    if (run)
         run_lose(run, "fenced");
 }
 

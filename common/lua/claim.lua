@@ -8,24 +8,20 @@
 -- The queues in the order given; within one the most urgent priority first, within it a feature's
 -- turn, within that first in, first out; every tenth job is taken from the least urgent end, so that
 -- nothing starves. Not more than a fair share of what waits: with two idle workers and two jobs each
--- gets one. A job whose type another worker runs is passed over and keeps its place.
+-- gets one. A job whose type other workers of the queue run is passed over and keeps its place, one that
+-- nobody ever ran is given, to fail.
 local worker, lease, ttl, types = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
 local now, counters = now_ms(), {}
 local now_text, lease_end = text(now), text(now + lease)
 local jobs, elsewhere = {{}}, {}
 
--- Whether a worker that lives takes this type from this queue.
+-- Whether a worker of this queue ran this type within the last week: it may be about to come back.
 local function is_run_elsewhere(queue, kind)
-    local known = elsewhere[queue .. ' ' .. kind]
-    if known ~= nil then return known end
-    known = false
-    for _, other in ipairs(redis.call('ZRANGE', key_workers(), 0, -1)) do
-        local w = read(key_worker(other), 'queues', 'types')
-        if w.types and string.find(w.types, ' ' .. kind .. ' ', 1, true)
-            and string.find(',' .. w.queues .. ',', ',' .. queue .. ',', 1, true) then known = true end
+    local place = queue .. ' ' .. kind
+    if elsewhere[place] == nil then
+        elsewhere[place] = redis.call('ZSCORE', key_types(queue), kind) and true or false
     end
-    elsewhere[queue .. ' ' .. kind] = known
-    return known
+    return elsewhere[place]
 end
 
 -- Whose turn it is, `want` jobs at most, all of one priority: {id, turns, feature} of each. One from each
@@ -64,7 +60,8 @@ local function mark(stream, id, h)
     local attempt = math.max(now, (h.attempt or h.first) + 1)
     if attempt > now then attempt = attempt + ARGV[6] end
     local function try()
-        write_start(stream, id, h.first, h.number, attempt, h.attempt and 'retry' or '', worker)
+        write_start(stream, id, h.first, h.number, attempt, h.attempt and 'retry' or '', worker,
+            h.replaces)
     end
     if not pcall(try) then
         local info = own_info(stream)
@@ -82,22 +79,26 @@ local function start(id, h)
     redis.call('PEXPIRE', stream, ttl)
     redis.call('HSET', key_job(id), 'state', 'running', 'owner', owner, 'attempt', attempt, 'last', '0',
         'number', h.number, 'started', now_text)
-    jobs[#jobs + 1] = {id, owner, h.type, h.feature_id, h.chat_id, h.payload or '', attempt, h.number,
+    local payload = h.size ~= '0' and redis.call('HGET', key_job(id), 'payload') or ''
+    jobs[#jobs + 1] = {id, owner, h.type, h.feature_id, h.chat_id, payload, attempt, h.number,
         h.timeout_ms or '0', h.max_attempts or '0', now - h.ready}
 end
 
 -- What is needed of a job that starts.
 local function read_waiting(id)
     return read(key_job(id), 'state', 'type', 'feature_id', 'chat_id', 'size', 'first', 'attempt',
-        'attempts', 'deaths', 'max_attempts', 'timeout_ms', 'deadline', 'ready', 'payload')
+        'attempts', 'deaths', 'max_attempts', 'timeout_ms', 'deadline', 'ready', 'replaces')
 end
 
--- What could not be taken goes back to where it stood.
+-- What could not be taken goes back to where it stood. A whole hundred in a row goes to the end of its
+-- line, or nobody behind it would ever be seen by workers like this one.
 local function put_back(aside)
-    for i = #aside, 1, -1 do
-        local id, turns, feature = unpack(aside[i])
-        if redis.call('LPUSH', turns .. ':' .. feature, id) == 1 then
-            redis.call('LPUSH', turns, feature)
+    local to_end = #aside >= 100
+    local push = to_end and 'RPUSH' or 'LPUSH'
+    for i = 1, #aside do
+        local id, turns, feature = unpack(aside[to_end and i or #aside + 1 - i])
+        if redis.call(push, turns .. ':' .. feature, id) == 1 then
+            redis.call(push, turns, feature)
         end
     end
 end
@@ -106,31 +107,33 @@ end
 -- stood in line is left out of it.
 local function claim_from(queue, c, most)
     local aside, started, leases, expired = {}, {}, {}, 0
+    local consider = function(one)
+        local id = one[1]
+        local h = read_waiting(id)
+        if h.state ~= 'waiting' then
+            -- Its hash is gone, or not what it was: nobody's any more.
+        elseif tonumber(h.deadline) <= c.now then
+            h = read_job(id)
+            h.popped = true
+            end_expired(counters, id, h, now, ttl)
+            expired = expired + 1
+        elseif not string.find(types, ' ' .. h.type .. ' ', 1, true)
+            and is_run_elsewhere(queue, h.type) then
+            aside[#aside + 1] = one
+        else
+            start(id, h)
+            count_out(c, h.size)
+            started[#started + 1] = id
+            leases[#leases + 1] = lease_end
+            leases[#leases + 1] = id
+        end
+    end
     local empty = false
     while not empty and #jobs <= most and expired < 100 and #aside < 100 do
         local taken = take(queue, c, most + 1 - #jobs)
         empty = not taken
-        for _, one in ipairs(taken or {}) do
-            local id = one[1]
-            local h = read_waiting(id)
-            if h.state ~= 'waiting' then
-                -- Its hash is gone, or not what it was: nobody's any more.
-            elseif tonumber(h.deadline) <= c.now then
-                h = read_job(id)
-                h.popped = true
-                end_expired(counters, id, h, now, ttl)
-                expired = expired + 1
-            elseif not string.find(types, ' ' .. h.type .. ' ', 1, true)
-                and is_run_elsewhere(queue, h.type) then
-                aside[#aside + 1] = one
-            else
-                count_out(c, h.size)
-                start(id, h)
-                started[#started + 1] = id
-                leases[#leases + 1] = lease_end
-                leases[#leases + 1] = id
-            end
-        end
+        -- One that is broken, such as by a key of a wrong type, is left out, and the others go on.
+        for _, one in ipairs(taken or {}) do pcall(consider, one) end
     end
     put_back(aside)
     if #started > 0 then
@@ -147,14 +150,16 @@ end
 -- A first write that Redis allows when it is full, and so everything behind it is.
 redis.call('PEXPIRE', key_worker(worker), 3 * lease)
 local waiting, open = 0, {}
-for i = 7, #ARGV do
-    local c = count(counters, ARGV[i], now)
+local function look_at(queue)
+    local c = count(counters, queue, now)
     if not c.paused then
-        promote(counters, ARGV[i], now)
+        promote(counters, queue, now)
         waiting = waiting + c.waiting
-        open[#open + 1] = ARGV[i]
+        open[#open + 1] = queue
     end
 end
+-- A queue whose keys are broken is left out.
+for i = 7, #ARGV do pcall(function() look_at(ARGV[i]) end) end
 local share = math.ceil(waiting / math.max(1, redis.call('ZCARD', key_workers())))
 local most = math.max(1, math.min(tonumber(ARGV[2]), 100, share))
 local more, passed, due_in = 0, 0, -1

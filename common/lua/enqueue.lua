@@ -43,7 +43,13 @@ if alive and ARGV[9] ~= 'replace' then return {'BUSY', current, state, there} en
 
 local now, counters, size = now_ms(), {}, #ARGV[5]
 local queue = queue_for(feature)
-if is_full(count(counters, queue, now), queue, size, {ARGV[17], ARGV[18]}) then
+-- Whoever is replaced before it ran leaves its place.
+local room, freed = tonumber(ARGV[17]), 0
+if state == 'waiting' or state == 'delayed' then
+    local old = read(key_job(current), 'queue', 'size')
+    if old.queue == queue then room, freed = room + 1, tonumber(old.size) end
+end
+if is_full(count(counters, queue, now), queue, size - freed, {room, ARGV[18]}) then
     return {'FULL', '', '', there}
 end
 local fields = {'identity', identity}
@@ -53,7 +59,7 @@ local function ask(name, value)
         fields[#fields + 1] = value
     end
 end
-ask('run_at', ARGV[13])
+if ARGV[13] == '0' then ask('delay', ARGV[12]) end
 ask('timeout_ms', ARGV[14])
 ask('max_attempts', ARGV[15])
 ask('retention_ms', ARGV[16])

@@ -52,7 +52,7 @@ local function finish_failed(id, h, a)
     c.bytes, c.changed = c.bytes + h.size, true
     -- Whoever waits on the list for up to a second is to hear of it in time.
     if delay < 1000 then c.wake = true end
-    redis.call('HSET', key_job(id), 'state', 'delayed', 'due', now + delay)
+    redis.call('HSET', key_job(id), 'state', 'delayed', 'due', text(now + delay), 'delay', text(delay))
     return {'AGAIN', 'delayed', 0, delay}
 end
 

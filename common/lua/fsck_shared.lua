@@ -17,7 +17,8 @@ local function fsck_begin(mend, stream_ttl, lease, idempotency_ttl, dead_keep, d
         types = {job = 'hash', worker = 'hash', schedule = 'hash', queue = 'hash', queues = 'set',
             workers = 'zset', schedules = 'zset', routes = 'hash', chat = 'string', stream = 'stream'},
         -- queue:<q>:…
-        lists = {delayed = 'zset', running = 'zset', deadlines = 'zset', dead = 'zset', wake = 'list'}}
+        lists = {delayed = 'zset', running = 'zset', deadlines = 'zset', dead = 'zset', wake = 'list',
+            types = 'zset'}}
 end
 
 -- Something does not fit. fix: puts it right and says how; nil where no step would.
@@ -292,10 +293,11 @@ local function fsck_stream_ends(r, key, id, h, marker, info)
     elseif alive and ended then
         fsck_note(r, 'stream_end', key, 'ends as ' .. ended .. ', and its job is ' .. h.state, remake)
     elseif not alive and not ended then
-        fsck_note(r, 'stream_end', key, 'has no end, and its job is ' .. h.state, function()
+        local known = kind == 'done' or kind == 'failed' or kind == 'cancelled' or kind == 'expired'
+        fsck_note(r, 'stream_end', key, 'has no end, and its job is ' .. h.state, known and function()
             write_end(key, id, h, kind, {'reason', redis.call('HGET', key_job(id), 'error') or ''})
             return 'got its end'
-        end)
+        end or nil)
     elseif not alive and ended ~= kind then
         fsck_note(r, 'stream_end', key, 'ends as ' .. ended .. ', and its job is ' .. h.state)
     elseif h.state == 'running' and tonumber(h.last) ~= info.length - 1 then

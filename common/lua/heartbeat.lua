@@ -37,6 +37,13 @@ for i = 1, #fields, 2 do
         end
     end
 end
+-- Each queue knows the types that were run from it within the last week.
+for queue in string.gmatch(ARGV[5], '[^,]+') do
+    for kind in string.gmatch(ARGV[8], '%S+') do
+        redis.call('ZADD', key_types(queue), now, kind)
+    end
+    redis.call('ZREMRANGEBYSCORE', key_types(queue), '-inf', now - 604800000)
+end
 redis.call('HSET', worker, 'queues', ARGV[5], 'capacity', ARGV[6], 'jobs', #answer - 1,
     'since', ARGV[7], 'types', ARGV[8], 'state', ARGV[9], 'version', ARGV[10], 'seen', now)
 redis.call('PEXPIRE', worker, 3 * ARGV[2])

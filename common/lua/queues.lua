@@ -20,5 +20,9 @@ else
     end
 end
 table.sort(names)
-for _, name in ipairs(names) do answer[#answer + 1] = queue_record(name, now) end
+for _, name in ipairs(names) do
+    -- Of one whose keys are broken, the name alone.
+    local good, record = pcall(function() return queue_record(name, now) end)
+    answer[#answer + 1] = good and record or {'name', name}
+end
 return answer

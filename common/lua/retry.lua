@@ -3,7 +3,8 @@
 -- ARGV: 1 job, or '' for a page of the dead, 2 its queue, 3 the cursor, 4 most waiting, 5 most bytes,
 --       6 stream ttl, 7 how long a retried one is remembered, 8… ids for the new jobs
 -- Answers of one: {STARTED|NONE|ALIVE|BUSY|FULL, job, state, feature, chat}; repeated: the same.
--- Of a page: {retried, busy, left, cursor}.
+-- Of a page: {retried, busy, left, cursor, full (1|0)}. A page ends with the queue's limit, and after
+-- 4 MiB of bodies; its cursor then goes on where it ended.
 local now, counters, limits = now_ms(), {}, {ARGV[4], ARGV[5]}
 local kept = {'payload', 'identity', 'timeout_ms', 'max_attempts', 'retention_ms', 'schedule'}
 
@@ -43,7 +44,7 @@ local function retry(id, new)
     redis.call('HSET', key_job(id), 'retried_as', new)
     redis.call('HDEL', key_job(id), 'payload')
     redis.call('PEXPIRE', key_job(id), ARGV[7])
-    return {'STARTED', new, state, old.feature_id, old.chat_id}
+    return {'STARTED', new, state, old.feature_id, old.chat_id}, tonumber(old.size)
 end
 
 if ARGV[1] ~= '' then
@@ -51,15 +52,20 @@ if ARGV[1] ~= '' then
     save(counters)
     return answer
 end
-local ids, cursor = page_of(key_dead(ARGV[2]), ARGV[3], #ARGV - 7)
-local retried, busy = 0, 0
+local ids, cursor, cursors = page_of(key_dead(ARGV[2]), ARGV[3], #ARGV - 7)
+local retried, busy, full, bytes = 0, 0, 0, 0
 for i, id in ipairs(ids) do
-    local outcome = retry(id, ARGV[7 + i])[1]
-    if outcome == 'FULL' then
-        cursor = ''
+    local answer, size = retry(id, ARGV[7 + i])
+    if answer[1] == 'FULL' then
+        cursor, full = cursors[i - 1] or ARGV[3], 1
         break
     end
-    if outcome == 'STARTED' then retried = retried + 1 else busy = busy + 1 end
+    if answer[1] == 'STARTED' then retried = retried + 1 else busy = busy + 1 end
+    bytes = bytes + (size or 0)
+    if bytes > 4194304 and i < #ids then
+        cursor = cursors[i]
+        break
+    end
 end
 save(counters)
-return {retried, busy, redis.call('ZCARD', key_dead(ARGV[2])), cursor}
+return {retried, busy, redis.call('ZCARD', key_dead(ARGV[2])), cursor, full}

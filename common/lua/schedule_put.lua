@@ -21,4 +21,4 @@ end
 redis.call('DEL', key)
 redis.call('HSET', key, unpack(fields))
 if not old.created then redis.call('HSET', key, 'created', now_ms(), 'fired', 0, 'skipped', 0) end
-return {known and 0 or 1, schedule_record(ARGV[1])}
+return {known and 0 or 1, schedule_record(ARGV[1], true)}

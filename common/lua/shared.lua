@@ -42,7 +42,7 @@ end
 local function read_job(id)
     return read(key_job(id), 'state', 'queue', 'priority', 'feature_id', 'chat_id', 'size', 'owner',
         'first', 'attempt', 'last', 'attempts', 'deaths', 'max_attempts', 'deadline_ms', 'deadline',
-        'retention_ms', 'history', 'type', 'timeout_ms', 'ready', 'number')
+        'retention_ms', 'history', 'type', 'timeout_ms', 'ready', 'number', 'sequence')
 end
 
 local function is_alive(state)
@@ -113,11 +113,13 @@ local function attempt_end(stream, attempt, last)
     return -1
 end
 
--- An attempt's marker; what stands before it goes in the same command.
-local function write_start(stream, id, first, number, attempt, reason, worker)
+-- An attempt's marker; what stands before it goes in the same command. replaces: the job that this one
+-- cancelled, for followers of that one who come to read after the marker `queued` is gone; or nothing.
+local function write_start(stream, id, first, number, attempt, reason, worker, replaces)
     local marker = text(attempt) .. '-0'
     redis.call('XADD', stream, 'MINID', '=', marker, marker, 'type', 'start', 'job', id,
-        'first', first, 'attempt', number, 'reason', reason, 'worker', worker)
+        'first', first, 'attempt', number, 'reason', reason, 'worker', worker,
+        unpack(replaces and {'replaces', replaces} or {}))
 end
 
 -- ---- a queue's numbers ----
@@ -130,7 +132,7 @@ local function count(counters, queue, now)
     c = read(key_queue(queue), 'waiting', 'bytes', 'dead_bytes', 'in', 'out', 'taken', 'paused',
         'paused_at', 'stood', 'reaped')
     for _, name in ipairs({'waiting', 'bytes', 'dead_bytes', 'in', 'out', 'taken', 'stood'}) do
-        c[name] = tonumber(c[name] or 0)
+        c[name] = tonumber(c[name] or nil) or 0
     end
     c.paused = c.paused == '1'
     c.paused_at = tonumber(c.paused_at or nil)
@@ -139,7 +141,8 @@ local function count(counters, queue, now)
     elseif not c.paused and c.paused_at then
         c.stood, c.paused_at, c.pause_changed = c.stood + now - c.paused_at, nil, true
     end
-    c.now, c.read = (c.paused_at or now) - c.stood, now
+    -- Until the reaper has seen that Redis's clock went back, the queue's stands still.
+    c.now, c.read = (c.paused_at or math.max(now, tonumber(c.reaped or nil) or 0)) - c.stood, now
     counters[queue] = c
     return c
 end
@@ -200,11 +203,19 @@ local function count_out(c, size)
     c.changed = true
 end
 
--- Out of the middle of its line: O(jobs of the same feature and priority), from the head, where
--- those stand that expire. Who was taken from it already is `popped`.
+-- About how far a waiting job stands from the nearer end of its line: at most that far from the
+-- queue's.
+local function distance(c, h)
+    local position = (tonumber(h.sequence or nil) or c.out) - c.out
+    return math.max(0, math.min(position, c.waiting - position))
+end
+
+-- Out of the middle of its line, from the end that is nearer. Who was taken from it already is
+-- `popped`.
 local function leave_line(c, id, h)
     local line = key_line(h.queue, h.priority, h.feature_id)
-    if not h.popped and redis.call('LREM', line, 1, id) == 1
+    local late = (tonumber(h.sequence or nil) or c.out) - c.out > c.waiting / 2
+    if not h.popped and redis.call('LREM', line, late and -1 or 1, id) == 1
         and redis.call('EXISTS', line) == 0 then
         redis.call('LREM', key_turns(h.queue, h.priority), 0, h.feature_id)
     end
@@ -224,6 +235,7 @@ end
 local function return_to_line(counters, id, h, now)
     disown(id, h)
     redis.call('PERSIST', key_stream(h.feature_id, h.chat_id))
+    redis.call('PERSIST', key_job(id)) -- an end that failed half way may have given it an expiry
     redis.call('HSET', key_job(id), unpack(line_up(count(counters, h.queue, now), id, h, now, true)))
 end
 
@@ -322,15 +334,13 @@ end
 -- At most 100 a call.
 local function bound_dead(c, queue, now, keep)
     local dead = key_dead(queue)
-    local over = redis.call('ZCARD', dead) - keep[2]
-    local head = redis.call('ZRANGE', dead, 0, 99, 'WITHSCORES')
-    for i = 1, #head, 2 do
-        local old = tonumber(head[i + 1]) <= now - keep[1]
-        if not (old or over > 0 or c.dead_bytes > keep[3]) then break end
-        drop_dead(c, queue, head[i])
-        over = over - 1
+    local count = redis.call('ZCARD', dead)
+    for left = count, math.max(1, count - 99), -1 do
+        local oldest = redis.call('ZRANGE', dead, 0, 0, 'WITHSCORES')
+        if left <= keep[2] and c.dead_bytes <= keep[3] and tonumber(oldest[2]) > now - keep[1] then return end
+        drop_dead(c, queue, oldest[1])
     end
-    if #head == 0 and c.dead_bytes ~= 0 then c.dead_bytes, c.changed = 0, true end
+    if c.dead_bytes ~= 0 and redis.call('EXISTS', dead) == 0 then c.dead_bytes, c.changed = 0, true end
 end
 
 -- Tries used up: `failed` in the stream, the job among the dead with its reason. The hash's own
@@ -456,6 +466,7 @@ local function put_in(counters, id, job, now, due, there, info, ttl, fields)
     if alive then
         end_cancelled(counters, current, read_job(current), now, ttl, 'replaced', {})
         replaces = {'replaces', current}
+        fields[#fields + 1], fields[#fields + 2] = 'replaces', current
     end
     redis.call('XADD', stream, 'MINID', '=', first .. '-0', first .. '-0', 'type', 'queued', 'job', id,
         'first', first, unpack(replaces))
@@ -473,7 +484,8 @@ end
 -- ---- what is shown to people ----
 
 -- A page of a sorted set by score and then member: the ids behind the cursor "score:id", and the cursor
--- for the next page, '' behind the last. Where the cursor's own id is gone, it starts where it stood.
+-- for the next page, '' behind the last; and the cursor behind each id. Where the cursor's own id is
+-- gone, it starts where it stood.
 local function page_of(set, cursor, limit)
     local start = 0
     local score, id = string.match(cursor, '^(%d+):(.*)$')
@@ -482,21 +494,25 @@ local function page_of(set, cursor, limit)
         if rank then
             start = rank + 1
         else
+            -- Within a score members are in order.
             start = redis.call('ZCOUNT', set, '-inf', '(' .. score)
-            while true do
-                local next = redis.call('ZRANGE', set, start, start, 'WITHSCORES')
-                if next[2] ~= score or next[1] > id then break end
-                start = start + 1
+            local stop = redis.call('ZCOUNT', set, '-inf', score)
+            while start < stop do
+                local middle = math.floor((start + stop) / 2)
+                if redis.call('ZRANGE', set, middle, middle)[1] > id then
+                    stop = middle
+                else
+                    start = middle + 1
+                end
             end
         end
     end
     local found = redis.call('ZRANGE', set, start, start + limit, 'WITHSCORES')
-    local ids = {}
+    local ids, cursors = {}, {}
     for i = 1, math.min(#found, 2 * limit), 2 do
-        ids[#ids + 1] = found[i]
+        ids[#ids + 1], cursors[#cursors + 1] = found[i], found[i + 1] .. ':' .. found[i]
     end
-    local more = #found > 2 * limit
-    return ids, more and found[2 * limit] .. ':' .. found[2 * limit - 1] or ''
+    return ids, #found > 2 * limit and cursors[limit] or '', cursors
 end
 
 -- The names in a job's hash by which people know it; the rest is for the steps.
@@ -558,12 +574,15 @@ local function queue_record(queue, now)
     return record
 end
 
-local function schedule_record(name)
+local function schedule_record(name, whole)
     local flat = redis.call('HGETALL', key_schedule(name))
     if #flat == 0 then return {} end
     local record = {'name', name, 'next', redis.call('ZSCORE', key_schedules(), name) or '0'}
-    for i = 1, #flat do
-        record[#record + 1] = flat[i]
+    for i = 1, #flat, 2 do
+        if whole or flat[i] ~= 'payload' then
+            record[#record + 1] = flat[i]
+            record[#record + 1] = flat[i + 1]
+        end
     end
     return record
 end

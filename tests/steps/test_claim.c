@@ -348,9 +348,21 @@ static void positions_count_down(void **state)
     assert_int_equal(rig_put(rig, "e").view.position, 1);
 }
 
+static void the_marker_of_an_attempt_still_says_whom_its_job_replaced(void **state)
+{
+    struct rig *rig = *state;
+    struct claim former = rig_run(rig, "c");
+    struct enqueue next = question_with("c", "1");
+    next.if_busy = IF_BUSY_REPLACE;
+    assert_int_equal(rig_enqueue(rig, &next).outcome, ENQUEUE_STARTED);
+    rig_take(rig, "w1");
+    assert_non_null(strstr(rig_stream(rig, "c"), text_of("replaces %s", former.id)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        RIG_TEST(the_marker_of_an_attempt_still_says_whom_its_job_replaced),
         RIG_TEST(a_claim_writes_its_marker_its_lease_and_its_owner),
         RIG_TEST(while_a_job_runs_only_its_stream_expires),
         RIG_TEST(nothing_waits),

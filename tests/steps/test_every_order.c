@@ -391,7 +391,7 @@ static const struct broken_line broken_lines[] = {
     {"reap takes all after an absence", "if before and now - before > lease / 2", "if false"},
     {"what is retried stays dead", "redis.call('ZREM', key_dead(old.queue), id)", ""},
     {"what goes back loses its stream",
-     "redis.call('PERSIST', key_stream(h.feature_id, h.chat_id))\nredis.call('HSET'",
+     "redis.call('PERSIST', key_stream(h.feature_id, h.chat_id))\nredis.call('PERSIST'",
      "redis.call('HSET'"},
 };
 

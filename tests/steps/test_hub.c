@@ -869,7 +869,7 @@ static void another_job_shows_by_its_attempts_marker_too(void **state)
     struct claim second = rig_take(rig, "w2");
     append(&second, 1, 2);
     struct client *new = connected(1, "c");
-    await_said(old, "m1 superseded [DONE]end");
+    await_said(old, "m1 cancelled(replaced) [DONE]end");
     await_said(new, "m1 m2");
     done(&second, 2);
     await_said(new, "m1 m2 [DONE]");

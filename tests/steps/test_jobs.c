@@ -468,12 +468,32 @@ static void many_are_retried_page_by_page(void **state)
     struct enqueue busy = question_with("c1", "2");
     rig_enqueue(rig, &busy);
     const char *first = RIG_ASK(rig, admin_retry, "default", "", 2);
-    assert_string_equal(first, text_of("1 1 4 %" PRId64 ":%s", at + 1, ids[1]));
+    assert_string_equal(first, text_of("1 1 4 %" PRId64 ":%s 0", at + 1, ids[1]));
     assert_string_equal(
         RIG_ASK(rig, admin_retry, "default", text_of("%" PRId64 ":%s", at + 1, ids[1]), 100),
-        "3 0 1 ''");
+        "3 0 1 '' 0");
     assert_cli(rig, ids[1], "ZRANGE queue:default:dead 0 -1");
     assert_cli(rig, "5", "HGET queue:default waiting");
+}
+
+static void a_page_of_retries_that_fills_the_queue_says_where_to_go_on(void **state)
+{
+    struct rig *rig = *state;
+    char ids[3][JOB_ID_SIZE];
+    int64_t at = rig_now(rig) - 1000;
+    for (int i = 0; i < 3; i++) {
+        struct claim c = rig_bury(rig, text_of("c%d", i), "1");
+        memcpy(ids[i], c.id, sizeof ids[i]);
+        cli(rig, "ZADD queue:default:dead %" PRId64 " %s", at + i, c.id);
+    }
+    rig->settings.queue_max_waiting = 2;
+    const char *cursor = text_of("%" PRId64 ":%s", at + 1, ids[1]);
+    assert_string_equal(RIG_ASK(rig, admin_retry, "default", "", 100),
+                        text_of("2 0 1 %s 1", cursor));
+    assert_string_equal(RIG_ASK(rig, admin_retry, "default", cursor, 100),
+                        text_of("0 0 1 %s 1", cursor));
+    rig->settings.queue_max_waiting = 10;
+    assert_string_equal(RIG_ASK(rig, admin_retry, "default", cursor, 100), "1 0 0 '' 0");
 }
 
 /* ---- ends in batches ---- */
@@ -544,6 +564,7 @@ int main(void)
         RIG_TEST(a_dead_job_is_retried_as_a_new_one),
         RIG_TEST(a_retry_is_refused_where_it_makes_no_sense),
         RIG_TEST(many_are_retried_page_by_page),
+        RIG_TEST(a_page_of_retries_that_fills_the_queue_says_where_to_go_on),
         RIG_TEST(many_attempts_end_in_one_step),
     };
     return RIG_MAIN(tests);

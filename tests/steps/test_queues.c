@@ -26,10 +26,11 @@ static struct enqueued put_in_feature(struct rig *rig, const char *feature, cons
 }
 
 /* A worker that lives and says what it takes. */
-static void announce(struct rig *rig, const char *worker, const char *queues, const char *types)
+static void announce(struct rig *rig, const char *worker, const char *queue, const char *type)
 {
     cli(rig, "ZADD workers %" PRId64 " %s", rig_now(rig), worker);
-    cli(rig, "HSET worker:%s queues %s types '%s'", worker, queues, types);
+    cli(rig, "HSET worker:%s queues %s types ' %s '", worker, queue, type);
+    cli(rig, "ZADD queue:%s:types %" PRId64 " %s", queue, rig_now(rig), type);
 }
 
 /* ---- routes ---- */
@@ -104,20 +105,20 @@ static void a_queue_without_workers_is_reaped_all_the_same(void **state)
     cli(rig, "ZADD queue:slow:deadlines 1 %s", put.job);
     assert_int_equal(rig_reap(rig).result.expired, 1);
     assert_true(rig_look(rig, "a").ended);
-    assert_cli(rig, "0 0", "HMGET queue:slow waiting bytes");
+    assert_cli(rig, "0", "EXISTS queue:slow");
 }
 
 static void queues_are_listed_with_their_numbers(void **state)
 {
     struct rig *rig = *state;
     RIG_ASK(rig, admin_route, "g", "slow");
-    announce(rig, "w1", "default,gpu", " generate_messages ");
+    announce(rig, "w1", "gpu", "generate_messages");
     put_in_feature(rig, "g", "a", "generate_messages");
     rig_run(rig, "b");
     const char *all = RIG_ASK(rig, admin_queues, "");
     assert_non_null(
         strstr(all, "(name default waiting 0 running 1 delayed 0 dead 0 bytes 0 dead_bytes 0 "
-                    "workers 1 paused 0"));
+                    "workers 0 paused 0"));
     assert_non_null(strstr(all, "(name gpu waiting 0"));
     assert_non_null(strstr(all,
                            "(name slow waiting 1 running 0 delayed 0 dead 0 bytes 0 dead_bytes 0 "
@@ -206,7 +207,7 @@ static void leases_do_not_stand_still_with_the_queue(void **state)
 static void a_type_that_another_worker_runs_is_left_to_it_in_its_place(void **state)
 {
     struct rig *rig = *state;
-    announce(rig, "w2", "default", " render ");
+    announce(rig, "w2", "default", "render");
     struct enqueued first = put_in_feature(rig, "f", "a", "render"),
                     second = put_in_feature(rig, "f", "b", "generate_messages"),
                     third = put_in_feature(rig, "f", "c", "render");
@@ -227,13 +228,73 @@ static void a_type_that_another_worker_runs_is_left_to_it_in_its_place(void **st
 static void a_type_that_nobody_of_the_queue_runs_is_given_to_fail(void **state)
 {
     struct rig *rig = *state;
-    announce(rig, "w2", "slow", " render ");
-    announce(rig, "w3", "default", " render_all ");
+    announce(rig, "w2", "slow", "render");
+    announce(rig, "w3", "default", "render_all");
     struct enqueued put = put_in_feature(rig, "f", "a", "render");
     struct claims claims = claim_from(rig, both, 1, " generate_messages ");
     assert_int_equal(claims.count, 1);
     assert_string_equal(claims.jobs[0].id, put.job);
     assert_string_equal(claims.jobs[0].type, "render");
+}
+
+static void whoever_stands_behind_a_hundred_of_another_type_is_reached(void **state)
+{
+    struct rig *rig = *state;
+    announce(rig, "w2", "default", "render");
+    char chat[16];
+    for (int i = 0; i < 130; i++) {
+        snprintf(chat, sizeof chat, "a%d", i);
+        put_in_feature(rig, "f", chat, "render");
+    }
+    struct enqueued last = put_in_feature(rig, "f", "b", "generate_messages");
+    assert_int_equal(claim_from(rig, both, 1, " generate_messages ").count, 0);
+    struct claims claims = claim_from(rig, both, 1, " generate_messages ");
+    assert_int_equal(claims.count, 1);
+    assert_string_equal(claims.jobs[0].id, last.job);
+    assert_cli(rig, "130 131 1", "HMGET queue:default waiting in out");
+}
+
+static void a_type_is_left_to_workers_that_are_just_away(void **state)
+{
+    struct rig *rig = *state;
+    rig_beat(rig, "w2", NULL, 0, true); /* it runs generate_messages */
+    rig_leave(rig, "w2");
+    rig_put(rig, "a");
+    struct claims claims = claim_from(rig, both, 1, " render ");
+    assert_int_equal(claims.count, 0);
+    assert_true(claims.passed);
+}
+
+static void a_queue_whose_keys_are_broken_keeps_nobody_from_the_others(void **state)
+{
+    struct rig *rig = *state;
+    RIG_ASK(rig, admin_route, "g", "slow");
+    struct enqueued late = rig_put(rig, "a");
+    cli(rig, "ZADD queue:default:deadlines 1 %s", late.job);
+    cli(rig, "SET queue:slow broken");
+    struct reap_result reaped = rig_reap(rig).result;
+    assert_int_equal(reaped.expired, 1);
+    assert_int_equal(reaped.broken, 1);
+    rig_put(rig, "b");
+    assert_int_equal(claim_from(rig, turned, 2, " generate_messages ").count, 1);
+    assert_non_null(strstr(RIG_ASK(rig, admin_queues, ""), "(name slow)"));
+    cli(rig, "DEL queue:slow");
+    cli(rig, "HSET queue:slow stood abc reaped x");
+    assert_int_equal(rig_reap(rig).result.broken, 0);
+}
+
+static void a_queue_that_nobody_needs_any_more_is_forgotten(void **state)
+{
+    struct rig *rig = *state;
+    RIG_ASK(rig, admin_route, "g", "slow");
+    struct enqueued put = put_in_feature(rig, "g", "a", "generate_messages");
+    RIG_ASK(rig, admin_route, "g", "");
+    rig_reap(rig);
+    assert_cli(rig, "slow", "SMEMBERS queues");
+    cli(rig, "ZADD queue:slow:deadlines 1 %s", put.job);
+    assert_int_equal(rig_reap(rig).result.expired, 1);
+    assert_cli(rig, "", "SMEMBERS queues");
+    assert_cli(rig, "0", "EXISTS queue:slow queue:slow:wake");
 }
 
 static void a_flood_of_one_feature_leaves_the_others_their_turns(void **state)
@@ -311,6 +372,10 @@ int main(void)
         RIG_TEST(leases_do_not_stand_still_with_the_queue),
         RIG_TEST(a_type_that_another_worker_runs_is_left_to_it_in_its_place),
         RIG_TEST(a_type_that_nobody_of_the_queue_runs_is_given_to_fail),
+        RIG_TEST(whoever_stands_behind_a_hundred_of_another_type_is_reached),
+        RIG_TEST(a_type_is_left_to_workers_that_are_just_away),
+        RIG_TEST(a_queue_whose_keys_are_broken_keeps_nobody_from_the_others),
+        RIG_TEST(a_queue_that_nobody_needs_any_more_is_forgotten),
         RIG_TEST(a_flood_of_one_feature_leaves_the_others_their_turns),
         RIG_TEST(a_batch_of_one_feature_keeps_the_order_and_the_tenth_for_the_least_urgent),
         RIG_TEST(workers_are_listed_with_what_they_say_of_themselves),

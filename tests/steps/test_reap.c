@@ -72,6 +72,31 @@ static void a_clock_that_goes_back_makes_nothing_late_but_what_waits_for_a_time_
     assert_int_equal(reap(rig).expired, 1);
 }
 
+static void a_clock_that_goes_back_in_a_pause_and_before_the_next_reap_expires_nothing(void **state)
+{
+    struct rig *rig = *state;
+    const int64_t hour = 3600000;
+    struct enqueued waits = rig_put(rig, "waits");
+    assert_reaped(rig, 0, 0, 0);
+    cli(rig, "HSET queue:default paused 1");
+    assert_reaped(rig, 0, 0, 0);
+    /* As if all of it had been written by a clock that was an hour ahead. */
+    int64_t now = rig_now(rig), deadline = now + hour + 300000;
+    cli(rig, "ZADD queue:default:deadlines %" PRId64 " %s", deadline, waits.job);
+    cli(rig, "HSET job:%s deadline %" PRId64, waits.job, deadline);
+    cli(rig, "HSET queue:default reaped %" PRId64 " paused_at %" PRId64, now + hour, now + hour);
+    struct job_options options = JOB_OPTIONS_USUAL;
+    rig_put(rig, "between");
+    options.delay_ms = 1800000;
+    rig_put_with(rig, "delayed", &options);
+    assert_reaped(rig, 0, 0, 0);
+    cli(rig, "HDEL queue:default paused");
+    assert_reaped(rig, 0, 0, 0);
+    assert_int_equal(rig_look(rig, "waits").state, JOB_WAITING);
+    assert_int_equal(rig_look(rig, "between").state, JOB_WAITING);
+    assert_int_equal(rig_look(rig, "delayed").state, JOB_DELAYED);
+}
+
 static void the_last_death_ends_the_job(void **state)
 {
     struct rig *rig = *state;
@@ -221,6 +246,7 @@ int main(void)
         RIG_TEST(nothing_is_to_be_done),
         RIG_TEST(a_lease_that_is_over_is_a_death_and_the_job_is_first_in_line),
         RIG_TEST(a_clock_that_goes_back_makes_nothing_late_but_what_waits_for_a_time_of_day),
+        RIG_TEST(a_clock_that_goes_back_in_a_pause_and_before_the_next_reap_expires_nothing),
         RIG_TEST(the_last_death_ends_the_job),
         RIG_TEST(a_waiting_job_past_its_deadline_expires),
         RIG_TEST(what_is_listed_and_does_not_exist_is_struck_out),

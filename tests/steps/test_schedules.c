@@ -35,7 +35,9 @@ static void a_schedule_is_kept_and_told(void **state)
     assert_int_equal(made[0], '1');
     assert_string_equal(rig_field(made, "next"), "5000");
     assert_non_null(strstr(RIG_ASK(rig, admin_schedules, "nightly"), "cron 0 3 * * *"));
-    assert_non_null(strstr(RIG_ASK(rig, admin_schedules, ""), "payload {\"q\": 1}"));
+    assert_non_null(strstr(RIG_ASK(rig, admin_schedules, "nightly"), "payload {\"q\": 1}"));
+    assert_string_equal(rig_field(RIG_ASK(rig, admin_schedules, ""), "type"), "generate_messages");
+    assert_null(strstr(RIG_ASK(rig, admin_schedules, ""), "payload"));
     assert_string_equal(RIG_ASK(rig, admin_schedules, "other"), "");
     assert_string_equal(RIG_ASK(rig, admin_schedule_drop, "nightly"), "1");
     assert_string_equal(RIG_ASK(rig, admin_schedule_drop, "nightly"), "0");
