@@ -568,15 +568,6 @@ local function fsck_listed(r, key, queue)
     end
 end
 
-local function fsck_routes(r, key, cursor)
-    local page = redis.call('HSCAN', key, cursor, 'COUNT', 100)
-    r.left = r.left - #page[2] / 2
-    for i = 2, #page[2], 2 do
-        fsck_listed(r, key, page[2][i])
-    end
-    return fsck_next(page)
-end
-
 -- ---- workers and schedules ----
 
 local function fsck_worker(r, key, cursor)
@@ -704,7 +695,6 @@ local function fsck_key(r, key, cursor)
         -- One that was only ever reaped, since a worker serves it, has no numbers yet.
         return redis.call('HEXISTS', key, 'in') == 1 and fsck_listed(r, key, parts[2]) or nil
     end
-    if kind == 'routes' then return fsck_routes(r, key, cursor) end
     if kind == 'workers' then return fsck_workers(r, key, cursor) end
     if kind == 'schedules' then return fsck_schedules(r, key, cursor) end
     if kind == 'schedule' then return fsck_schedule(r, key, parts[2]) end

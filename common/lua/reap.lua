@@ -85,6 +85,7 @@ end
 
 -- Nobody serves it, nothing is in it, and nobody did for a week: a name that is not needed any more.
 local function is_forgotten(queue, c)
+    redis.call('ZREMRANGEBYSCORE', key_types(queue), '-inf', now - 604800000)
     return c.waiting == 0 and not c.paused and redis.call('EXISTS', key_running(queue), key_delayed(queue),
         key_deadlines(queue), key_dead(queue), key_types(queue)) == 0
 end

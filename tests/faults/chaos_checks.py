@@ -480,7 +480,7 @@ def all_returns(before, after):
     return len(before), wrong
 
 
-PERMANENT = re.compile(r"(workers|routes|queues|schedules|queue:[^:]+(:dead|:wake)?)")
+PERMANENT = re.compile(r"(workers|routes|queues|schedules|queue:[^:]+(:dead|:wake|:types)?)")
 
 
 def keys_left(keys, expiry, alive):

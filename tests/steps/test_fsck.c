@@ -75,7 +75,6 @@ static const struct damage damages[] = {
     {"counter_dead_bytes", DEAD, "HINCRBY queue:default dead_bytes 7"},
     {"wake_tokens", EMPTY, "RPUSH queue:default:wake 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"},
     {"queue_not_listed", EMPTY, "HSET queue:q in 0"},
-    {"queue_not_listed", EMPTY, "HSET routes f q"},
     /* chats */
     {"chat_without_job", EMPTY, "SET chat:f:c x"},
     {"chat_of_other", DONE, "SET chat:f:d $id PX 60000"},

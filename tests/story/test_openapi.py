@@ -111,7 +111,7 @@ def _calls_that_are_refused(judge, gateway, running):
 
 def _calls_while_it_is_full(judge, gateway, dead):
     judge(gateway, ("POST", "/jobs", _job()), ("POST", "/stream?feature_id=f&chat_id=full"),
-          ("POST", f"/jobs/{dead}/retry"))
+          ("POST", f"/jobs/{dead}/retry"), ("POST", "/jobs/retry"))
 
 
 def _calls_while_redis_is_away(leat, judge, gateway):

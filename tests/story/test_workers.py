@@ -117,7 +117,16 @@ def a_job_of_a_type_that_another_worker_runs_is_left_to_it(leat):
         stream.wait_done()
         same((stream.numbers(), stream.names()), ([1, 2, 3, 4], []), "messages")
     busy.stop()
-    _failed(gateway.post("e"), "unknown_type", 1)
+    replaced = gateway.post("e").wait_head()
+    stays(lambda: _state(leat, replaced) == "waiting", 1, "it waits for such a worker to come back")
+    leat.worker(leat.task(WAITS))
+    replaced.wait_done()
+
+
+def a_type_that_no_worker_of_the_queue_ever_knew_fails_at_once(leat):
+    gateway = leat.gateway()
+    leat.worker(leat.task("count(1, 1)\n").replace("generate_messages=", "other="))
+    _failed(gateway.post("c"), "unknown_type", 1)
 
 
 def _steps(leat):

@@ -323,7 +323,7 @@ static void a_question_is_what_post_stream_would_make_of_it(void **state)
     (void)state;
     assert_identity("generate_messages", "{\"a\": 1}", "{\"a\": 1}");
     assert_identity("summarise", "{\"a\": 1}", "summarise\n{\"a\": 1}");
-    assert_identity("summarise", NULL, NULL);
+    assert_identity("summarise", NULL, "summarise\n");
     assert_identity("generate_messages", NULL, NULL);
 }
 
