@@ -32,7 +32,7 @@ def _failed(stream, reason, attempts):
 def a_types_marks_say_how_often_and_how_long_it_is_tried(leat):
     leat.settings(RETRY_BACKOFF_MS="60000")
     gateway = leat.gateway()
-    most = ms(400)
+    most = ms(2000)
     leat.worker(leat.task("count(1, 2)\nif chat == 'slow':\n    until('never')\nsys.exit(5)\n",
                           mark=f"[max_attempts=2,timeout_ms={most},backoff_ms=1]"), JOB_MAX_ATTEMPTS="5")
     crashing, slow = gateway.post("c"), gateway.post("slow")
@@ -43,7 +43,7 @@ def a_types_marks_say_how_often_and_how_long_it_is_tried(leat):
 def a_type_without_marks_is_tried_as_the_settings_say(leat):
     gateway = leat.gateway()
     leat.worker(leat.task("count(1, 2)\nif chat == 'slow':\n    until('never')\nsys.exit(5)\n"),
-                JOB_MAX_ATTEMPTS="2", JOB_TIMEOUT_MS=ms(400), RETRY_BACKOFF_MS="1")
+                JOB_MAX_ATTEMPTS="2", JOB_TIMEOUT_MS=ms(2000), RETRY_BACKOFF_MS="1")
     crashing, slow = gateway.post("c"), gateway.post("slow")
     _failed(crashing, "exit", 2)
     _failed(slow, "timeout", 2)
