@@ -18,11 +18,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const struct queue *queue_of(const struct visit *visit)
-{
-    return &visit->gateway->queue;
-}
-
 /* A state that is not known any more is null. */
 static void put_state(struct buf *out, enum job_state state)
 {
@@ -86,7 +81,7 @@ static void enqueue(struct visit *visit, const struct job_input *input, const st
         .if_busy = visit->request.if_busy,
         .options = &input->options,
     };
-    visit_asked(visit, queue_enqueue(queue_of(visit), &in, on_enqueue, visit));
+    visit_asked(visit, queue_enqueue(visit_queue(visit), &in, on_enqueue, visit));
 }
 
 void jobs_start(struct visit *visit)
@@ -124,7 +119,7 @@ static void answer_record(struct visit *visit, const struct redisReply *reply)
 void jobs_show(struct visit *visit)
 {
     visit->answer = answer_record;
-    visit_asked(visit, admin_job(queue_of(visit), visit->request.job, visit_on_reply, visit));
+    visit_asked(visit, admin_job(visit_queue(visit), visit->request.job, visit_on_reply, visit));
 }
 
 static void answer_page(struct visit *visit, const struct redisReply *reply)
@@ -153,7 +148,7 @@ void jobs_list(struct visit *visit)
         .cursor = request->page_cursor,
     };
     visit->answer = answer_page;
-    visit_asked(visit, admin_jobs(queue_of(visit), &page, visit_on_reply, visit));
+    visit_asked(visit, admin_jobs(visit_queue(visit), &page, visit_on_reply, visit));
 }
 
 /* ---- DELETE /jobs/{id} ---- */
@@ -187,7 +182,7 @@ static void on_stop(void *arg, enum status status, const struct stop_result *res
 
 void jobs_stop(struct visit *visit)
 {
-    visit_asked(visit, queue_stop(queue_of(visit), visit->request.job, on_stop, visit));
+    visit_asked(visit, queue_stop(visit_queue(visit), visit->request.job, on_stop, visit));
 }
 
 /* ---- POST /jobs/{id}/retry ---- */
@@ -244,7 +239,7 @@ void jobs_retry(struct visit *visit)
 {
     id_new(visit->id);
     visit_asked(visit,
-                queue_retry(queue_of(visit), visit->request.job, visit->id, on_retry, visit));
+                queue_retry(visit_queue(visit), visit->request.job, visit->id, on_retry, visit));
 }
 
 /* ---- many at once ---- */
@@ -275,7 +270,7 @@ void jobs_retry_many(struct visit *visit)
 {
     const struct request *request = &visit->request;
     visit->answer = answer_retry_many;
-    visit_asked(visit, admin_retry(queue_of(visit), request->queue, request->page_cursor,
+    visit_asked(visit, admin_retry(visit_queue(visit), request->queue, request->page_cursor,
                                    request->limit, visit_on_reply, visit));
 }
 
@@ -298,6 +293,6 @@ void jobs_purge(struct visit *visit)
         return;
     }
     visit->answer = answer_purge;
-    visit_asked(
-        visit, admin_purge(queue_of(visit), request->queue, request->limit, visit_on_reply, visit));
+    visit_asked(visit, admin_purge(visit_queue(visit), request->queue, request->limit,
+                                   visit_on_reply, visit));
 }

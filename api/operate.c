@@ -14,11 +14,6 @@
 
 #include <string.h>
 
-static const struct queue *queue_of(const struct visit *visit)
-{
-    return &visit->gateway->queue;
-}
-
 /* ---- queues ---- */
 
 /* {"<name>": [records]} */
@@ -41,7 +36,7 @@ static void answer_queues(struct visit *visit, const struct redisReply *reply)
 void operate_queues(struct visit *visit)
 {
     visit->answer = answer_queues;
-    visit_asked(visit, admin_queues(queue_of(visit), "", visit_on_reply, visit));
+    visit_asked(visit, admin_queues(visit_queue(visit), "", visit_on_reply, visit));
 }
 
 /* Any name is a queue's; one that nobody uses is empty. */
@@ -57,7 +52,8 @@ static void answer_queue(struct visit *visit, const struct redisReply *reply)
 void operate_queue(struct visit *visit)
 {
     visit->answer = answer_queue;
-    visit_asked(visit, admin_queues(queue_of(visit), visit->request.queue, visit_on_reply, visit));
+    visit_asked(visit,
+                admin_queues(visit_queue(visit), visit->request.queue, visit_on_reply, visit));
 }
 
 static void answer_paused(struct visit *visit, const struct redisReply *reply)
@@ -75,8 +71,8 @@ static void answer_resumed(struct visit *visit, const struct redisReply *reply)
 static void set_paused(struct visit *visit, bool paused)
 {
     visit->answer = paused ? answer_paused : answer_resumed;
-    visit_asked(visit,
-                admin_pause(queue_of(visit), visit->request.queue, paused, visit_on_reply, visit));
+    visit_asked(visit, admin_pause(visit_queue(visit), visit->request.queue, paused, visit_on_reply,
+                                   visit));
 }
 
 void operate_pause(struct visit *visit)
@@ -123,7 +119,7 @@ static void answer_routes(struct visit *visit, const struct redisReply *reply)
 void operate_routes(struct visit *visit)
 {
     visit->answer = answer_routes;
-    visit_asked(visit, admin_routes(queue_of(visit), visit_on_reply, visit));
+    visit_asked(visit, admin_routes(visit_queue(visit), visit_on_reply, visit));
 }
 
 static void refuse_route(struct visit *visit)
@@ -148,7 +144,7 @@ static void answer_route(struct visit *visit, const struct redisReply *reply)
 void operate_route(struct visit *visit)
 {
     visit->answer = answer_route;
-    visit_asked(visit, admin_routes(queue_of(visit), visit_on_reply, visit));
+    visit_asked(visit, admin_routes(visit_queue(visit), visit_on_reply, visit));
 }
 
 static void answer_led(struct visit *visit, const struct redisReply *reply)
@@ -175,7 +171,7 @@ void operate_lead(struct visit *visit)
         return;
     memcpy(request->queue, input.queue, sizeof input.queue);
     visit->answer = answer_led;
-    visit_asked(visit, admin_route(queue_of(visit), request->feature_id, request->queue,
+    visit_asked(visit, admin_route(visit_queue(visit), request->feature_id, request->queue,
                                    visit_on_reply, visit));
 }
 
@@ -191,8 +187,8 @@ static void answer_unled(struct visit *visit, const struct redisReply *reply)
 void operate_unlead(struct visit *visit)
 {
     visit->answer = answer_unled;
-    visit_asked(visit,
-                admin_route(queue_of(visit), visit->request.feature_id, "", visit_on_reply, visit));
+    visit_asked(visit, admin_route(visit_queue(visit), visit->request.feature_id, "",
+                                   visit_on_reply, visit));
 }
 
 /* ---- workers ---- */
@@ -205,5 +201,5 @@ static void answer_workers(struct visit *visit, const struct redisReply *reply)
 void operate_workers(struct visit *visit)
 {
     visit->answer = answer_workers;
-    visit_asked(visit, admin_workers(queue_of(visit), visit_on_reply, visit));
+    visit_asked(visit, admin_workers(visit_queue(visit), visit_on_reply, visit));
 }

@@ -13,11 +13,6 @@
 #include "record.h"
 #include "schedule_times.h"
 
-static const struct queue *queue_of(const struct visit *visit)
-{
-    return &visit->gateway->queue;
-}
-
 static void refuse_name(struct visit *visit)
 {
     visit_refuse(visit, PROBLEM_NO_SCHEDULE, "GET /schedules says which there are.", "");
@@ -47,7 +42,7 @@ static void answer_all(struct visit *visit, const struct redisReply *reply)
 void schedules_list(struct visit *visit)
 {
     visit->answer = answer_all;
-    visit_asked(visit, admin_schedules(queue_of(visit), "", visit_on_reply, visit));
+    visit_asked(visit, admin_schedules(visit_queue(visit), "", visit_on_reply, visit));
 }
 
 static void answer_one(struct visit *visit, const struct redisReply *reply)
@@ -62,7 +57,7 @@ void schedules_show(struct visit *visit)
 {
     visit->answer = answer_one;
     visit_asked(visit,
-                admin_schedules(queue_of(visit), visit->request.name, visit_on_reply, visit));
+                admin_schedules(visit_queue(visit), visit->request.name, visit_on_reply, visit));
 }
 
 /* ---- PUT ---- */
@@ -95,7 +90,7 @@ static void put(struct visit *visit, const struct job_input *input, const char *
     visit->answer = answer_put;
     if (buf_ok(&payload))
         visit_asked(visit,
-                    admin_schedule_put(queue_of(visit), &in, next_ms, visit_on_reply, visit));
+                    admin_schedule_put(visit_queue(visit), &in, next_ms, visit_on_reply, visit));
     else
         visit_refuse_for(visit, STATUS_NO_MEMORY);
     buf_clear(&payload);
@@ -121,7 +116,7 @@ void schedules_put(struct visit *visit)
     if (!visit_read_input(visit, INPUT_SCHEDULE, &input, NULL))
         return;
     visit->answer = on_clock;
-    visit_asked(visit, admin_due(queue_of(visit), visit_on_reply, visit));
+    visit_asked(visit, admin_due(visit_queue(visit), visit_on_reply, visit));
 }
 
 /* ---- DELETE ---- */
@@ -142,6 +137,6 @@ static void answer_drop(struct visit *visit, const struct redisReply *reply)
 void schedules_drop(struct visit *visit)
 {
     visit->answer = answer_drop;
-    visit_asked(visit,
-                admin_schedule_drop(queue_of(visit), visit->request.name, visit_on_reply, visit));
+    visit_asked(
+        visit, admin_schedule_drop(visit_queue(visit), visit->request.name, visit_on_reply, visit));
 }

@@ -208,7 +208,7 @@ static void enqueue(struct visit *visit, const struct buf *payload, const char *
         .key = visit->key,
         .if_busy = request->if_busy,
     };
-    visit_asked(visit, queue_enqueue(&visit->gateway->queue, &in, on_enqueue, visit));
+    visit_asked(visit, queue_enqueue(visit_queue(visit), &in, on_enqueue, visit));
 }
 
 void stream_start(struct visit *visit)
@@ -262,6 +262,6 @@ static void on_cancel(void *arg, enum status status, const struct cancel_result 
 void stream_stop(struct visit *visit)
 {
     const struct request *request = &visit->request;
-    visit_asked(visit, queue_cancel(&visit->gateway->queue, request->feature_id, request->chat_id,
+    visit_asked(visit, queue_cancel(visit_queue(visit), request->feature_id, request->chat_id,
                                     request->job, on_cancel, visit));
 }

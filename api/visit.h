@@ -37,6 +37,12 @@ struct visit {
 /* visit_new(g, e): gives a visit that is bound to e, and freed with it. NULL: no memory. */
 MUST_CHECK struct visit *visit_new(struct gateway *g, struct exchange *e);
 
+/* visit_queue(visit): where its steps go. */
+static inline const struct queue *visit_queue(const struct visit *visit)
+{
+    return &visit->gateway->queue;
+}
+
 /**
  * visit_asked(visit, status)
  * A step was sent with this status: note that its answer is to come, or answer why not.

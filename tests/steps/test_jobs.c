@@ -455,16 +455,23 @@ static void a_retry_is_refused_where_it_makes_no_sense(void **state)
     assert_cli(rig, dead.id, "ZRANGE queue:default:dead 0 -1");
 }
 
+/* Dead jobs of the chats c0, c1, …, a millisecond apart. Returns when the first of them died. */
+static int64_t bury_many(struct rig *rig, char ids[][JOB_ID_SIZE], int count)
+{
+    int64_t at = rig_now(rig) - 1000;
+    for (int i = 0; i < count; i++) {
+        struct claim c = rig_bury(rig, text_of("c%d", i), "1");
+        memcpy(ids[i], c.id, JOB_ID_SIZE);
+        cli(rig, "ZADD queue:default:dead %" PRId64 " %s", at + i, c.id);
+    }
+    return at;
+}
+
 static void many_are_retried_page_by_page(void **state)
 {
     struct rig *rig = *state;
     char ids[5][JOB_ID_SIZE];
-    int64_t at = rig_now(rig) - 1000;
-    for (int i = 0; i < 5; i++) {
-        struct claim c = rig_bury(rig, text_of("c%d", i), "1");
-        memcpy(ids[i], c.id, sizeof ids[i]);
-        cli(rig, "ZADD queue:default:dead %" PRId64 " %s", at + i, c.id);
-    }
+    int64_t at = bury_many(rig, ids, 5);
     struct enqueue busy = question_with("c1", "2");
     rig_enqueue(rig, &busy);
     const char *first = RIG_ASK(rig, admin_retry, "default", "", 2);
@@ -480,12 +487,7 @@ static void a_page_of_retries_that_fills_the_queue_says_where_to_go_on(void **st
 {
     struct rig *rig = *state;
     char ids[3][JOB_ID_SIZE];
-    int64_t at = rig_now(rig) - 1000;
-    for (int i = 0; i < 3; i++) {
-        struct claim c = rig_bury(rig, text_of("c%d", i), "1");
-        memcpy(ids[i], c.id, sizeof ids[i]);
-        cli(rig, "ZADD queue:default:dead %" PRId64 " %s", at + i, c.id);
-    }
+    int64_t at = bury_many(rig, ids, 3);
     rig->settings.queue_max_waiting = 2;
     const char *cursor = text_of("%" PRId64 ":%s", at + 1, ids[1]);
     assert_string_equal(RIG_ASK(rig, admin_retry, "default", "", 100),
