@@ -33,9 +33,12 @@ class _Installation:
         self.worker = leat.worker(leat.task(TASK), WORKER_MAX_JOBS="2")
 
     def caught_up(self):
-        """The replica has all that the master has written."""
-        wanted = self.master("WAIT", 1, 0)
-        same(wanted, 1, "replicas that have it all")
+        """The replica has all that the master has written. (WAIT looks at one connection's writes.)"""
+        def offset(redis, name):
+            lines = redis("INFO", "replication").splitlines()
+            return next(int(line.split(":")[1]) for line in lines if line.startswith(name))
+        wanted = offset(self.master, "master_repl_offset:")
+        until(lambda: offset(self.replica, "slave_repl_offset:") >= wanted, 10, "the replica has it all")
 
     def fail_over(self, cut):
         """The replica becomes master; the address leads there."""
