@@ -7,7 +7,7 @@ once, and every answer is lost once.
 """
 import itertools
 
-from leat import check, exact, limit, ms, problem, same, until
+from leat import FACTOR, check, exact, limit, ms, problem, same, until
 from redis_proxy import RedisProxy
 from redis_server import check_redis
 from view import View, terminal_entries
@@ -142,7 +142,7 @@ def _failing_with_a_dying_worker(leat, when):
 def _long_chat_with_a_dying_worker(leat, when):
     leat.settings(LEASE_MS=ms(LEASE), JOB_MAX_DEATHS="100")
     gateway = leat.gateway()
-    tasks = leat.task(SLOWLY.replace("0.005", "0.15"))
+    tasks = leat.task(SLOWLY.replace("0.005", str(0.15 * FACTOR)))  # longer than two heartbeats
     scenario = _worker_scenario(leat, gateway, tasks, _whole)
     for name in ("reap", "heartbeat"):
         for number in (1, 2):
