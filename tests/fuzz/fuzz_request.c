@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
     } while (0)
 
 /* All that a query may have, and names that are nobody's. */
-#define ALL (REQUEST_READS(PARAMETER_COUNT) - 1 | REQUEST_PASSES_OVER)
+#define ALL ((REQUEST_READS(PARAMETER_COUNT) - 1) | REQUEST_PASSES_OVER)
 
 static const char name_bytes[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
