@@ -96,12 +96,16 @@ class Program:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
+# Settings of every gateway that a story does not set itself, e.g. "API_TAIL_LANES=0 API_LOOPS=3".
+GIVEN = dict(word.split("=", 1) for word in os.environ.get("LEAT_TEST_API", "").split())
+
+
 class Gateway(Program):
     def __init__(self, leat, **env):
         port_file = os.path.join(leat.dir, f"port-{len(leat.programs)}")
         standard = {"API_PORT": "0", "API_PORT_FILE": port_file, "API_DRAIN_MS": ms(2000)}
         self.host = env.get("API_HOST", "127.0.0.1")
-        super().__init__(leat, "leat-api", {**standard, **leat.redis_settings(), **env})
+        super().__init__(leat, "leat-api", {**standard, **GIVEN, **leat.redis_settings(), **env})
         until(lambda: self._has(port_file), 10,
               lambda: f"the gateway writes its port; its log: {self.log()[-800:]}")
         with open(port_file) as file:
