@@ -66,7 +66,7 @@ struct connection *connection_new(struct server *s, int fd)
     if (c->next)
         c->next->previous = c;
     s->connections = c;
-    COUNT_UP(s, connections);
+    connection_counted(s);
     return c;
 }
 
@@ -80,7 +80,7 @@ void connection_free(struct connection *c)
         s->connections = c->next;
     if (c->next)
         c->next->previous = c->previous;
-    COUNT_DOWN(s, connections);
+    connection_uncounted(s);
     free(c);
 }
 

@@ -179,9 +179,10 @@ static void look(int fd, size_t seen, bool ended, struct look *out)
     }
 }
 
+/* Loops that let somebody in at the same instant may go beyond it by one each. */
 static bool has_room(const struct server *s)
 {
-    return server_connections(s) < s->connections_max;
+    return atomic_load_explicit(s->all_connections, memory_order_relaxed) < s->connections_max;
 }
 
 /* Takes fd. Its head is there, as far as it matters. */
@@ -221,7 +222,7 @@ static void forget(struct caller *c)
     if (c->surplus)
         c->server->surplus--;
     else
-        COUNT_DOWN(c->server, connections);
+        connection_uncounted(c->server);
     free(c);
 }
 
@@ -284,7 +285,7 @@ static struct caller *caller_new(struct server *s, int fd, size_t seen)
     if (surplus)
         s->surplus++;
     else
-        COUNT_UP(s, connections);
+        connection_counted(s);
     return c;
 }
 

@@ -67,9 +67,11 @@ static void on_redis_state(void *arg, bool up)
     struct gateway *g = arg;
     g->was_up = g->was_up || up;
     if (up) {
+        atomic_fetch_add(&g->shared->with_redis, 1);
         log_info("ready");
         stops_up(&g->stops, &g->queue);
     } else {
+        atomic_fetch_sub(&g->shared->with_redis, 1);
         stops_down(&g->stops);
     }
 }
@@ -107,9 +109,9 @@ static bool make_parts(struct gateway *g)
 }
 
 bool gateway_init(struct gateway *g, const struct settings *settings, int port, bool port_shared,
-                  size_t connections_max, struct buf *error)
+                  struct gateway_shared *shared, struct buf *error)
 {
-    *g = (struct gateway){.settings = settings};
+    *g = (struct gateway){.settings = settings, .shared = shared};
     int bad = uv_loop_init(&g->loop);
     if (bad) {
         buf_printf(error, "cannot make an event loop: %s", uv_strerror(bad));
@@ -130,7 +132,8 @@ bool gateway_init(struct gateway *g, const struct settings *settings, int port, 
         .settings = settings,
         .port = port,
         .port_shared = port_shared,
-        .connections_max = connections_max,
+        .connections_max = (size_t)settings->api_max_connections,
+        .connections = &shared->connections,
         .handlers = &routes_handlers,
         .arg = g,
     };

@@ -24,8 +24,16 @@
 struct reaper;
 struct scheduler;
 
+/* What the loops of a process share: numbers, changed by all of them. */
+struct gateway_shared {
+    size_t loops;
+    atomic_size_t connections; /* open client connections */
+    atomic_size_t with_redis;  /* loops whose connection to Redis is usable */
+};
+
 struct gateway {
     const struct settings *settings;
+    struct gateway_shared *shared;
     uv_loop_t loop;
     struct redis *redis;
     struct queue queue;
@@ -46,13 +54,13 @@ struct gateway {
 };
 
 /**
- * gateway_init(g, settings, port, port_shared, connections_max, error)
- * Make the loop and all on it, and listen. Borrows settings.
+ * gateway_init(g, settings, port, port_shared, shared, error)
+ * Make the loop and all on it, and listen. Borrows settings and shared.
  * False: error holds one line; the process is to end.
  * Thread: main.
  */
 MUST_CHECK bool gateway_init(struct gateway *g, const struct settings *settings, int port,
-                             bool port_shared, size_t connections_max, struct buf *error);
+                             bool port_shared, struct gateway_shared *shared, struct buf *error);
 
 /* gateway_abandon(g): release one that was made and is not to run. Thread: main. */
 void gateway_abandon(struct gateway *g);

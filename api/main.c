@@ -16,6 +16,7 @@ struct crew {
     struct gateway *gateways;
     pthread_t *threads;
     size_t count;
+    struct gateway_shared shared;
 };
 
 static void *run(void *arg)
@@ -49,11 +50,11 @@ static bool make_crew(struct crew *crew, const struct settings *s, struct buf *e
         buf_puts(error, "out of memory");
         return false;
     }
-    size_t share = ((size_t)s->api_max_connections + loops - 1) / loops;
     int port = (int)s->api_port;
+    crew->shared.loops = loops;
     for (; crew->count < loops; crew->count++) {
         struct gateway *g = &crew->gateways[crew->count];
-        if (!gateway_init(g, s, port, crew->count > 0, share, error))
+        if (!gateway_init(g, s, port, crew->count > 0, &crew->shared, error))
             return false;
         g->on_failure = on_failure;
         port = server_port(g->server);

@@ -93,6 +93,7 @@ static struct server *make(const struct server_options *options)
     s->handlers = options->handlers;
     s->arg = options->arg;
     s->connections_max = options->connections_max;
+    s->all_connections = options->connections ? options->connections : &s->own_connections;
     s->body_max_bytes = (size_t)settings->api_max_body_bytes;
     s->bodies_max_bytes = s->body_max_bytes * BODIES_AT_ONCE;
     s->silence_ms = (unsigned int)(2 * settings->api_heartbeat_ms);

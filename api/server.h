@@ -32,6 +32,7 @@
 #include "settings.h"
 #include "status.h"
 
+#include <stdatomic.h>
 #include <uv.h>
 
 struct server;
@@ -68,7 +69,8 @@ struct server_options {
     const struct settings *settings; /* borrowed; api_host and the api_… limits are used */
     int port;                        /* settings->api_port, or the first server's server_port */
     bool port_shared;                /* a server of this process listens on it already */
-    size_t connections_max;          /* this server's share of API_MAX_CONNECTIONS */
+    size_t connections_max;          /* of all servers together that share `connections` */
+    atomic_size_t *connections;      /* borrowed; how many are open. NULL: this server is alone */
     const struct server_handlers *handlers; /* borrowed */
     void *arg;                              /* given to each of them */
 };

@@ -118,6 +118,8 @@ struct server {
     const struct server_handlers *handlers;
     void *arg;
     size_t connections_max;
+    atomic_size_t *all_connections; /* of all servers of this process; may be the next */
+    atomic_size_t own_connections;
     size_t body_max_bytes;
     size_t bodies_max_bytes; /* of all requests that come in at a time */
     size_t bodies_bytes;
@@ -164,6 +166,19 @@ struct server {
     atomic_fetch_add_explicit(&(server)->counts.name, 1, memory_order_relaxed)
 #define COUNT_DOWN(server, name) \
     atomic_fetch_sub_explicit(&(server)->counts.name, 1, memory_order_relaxed)
+
+/* A connection more, a connection less: of this server, and of all. */
+static inline void connection_counted(struct server *s)
+{
+    COUNT_UP(s, connections);
+    atomic_fetch_add_explicit(s->all_connections, 1, memory_order_relaxed);
+}
+
+static inline void connection_uncounted(struct server *s)
+{
+    COUNT_DOWN(s, connections);
+    atomic_fetch_sub_explicit(s->all_connections, 1, memory_order_relaxed);
+}
 
 /* ---- listener.c ---- */
 

@@ -98,6 +98,7 @@ class Program:
 
 # Settings of every gateway that a story does not set itself, e.g. "API_TAIL_LANES=0 API_LOOPS=3".
 GIVEN = dict(word.split("=", 1) for word in os.environ.get("LEAT_TEST_API", "").split())
+LOOPS = int(GIVEN.get("API_LOOPS", "1"))  # a client comes to any of them
 
 
 class Gateway(Program):
@@ -117,6 +118,11 @@ class Gateway(Program):
     def _has(self, port_file):
         check(self.is_up(), lambda: f"the gateway ended at start: {self.log()[-800:]}")
         return os.path.exists(port_file) and os.path.getsize(port_file) > 0
+
+    def is_away(self):
+        """Has every loop noticed that it cannot use Redis?"""
+        answer = self.request("GET", "/readyz")
+        return answer.status == 503 and b"There is no usable connection to Redis." in answer.body
 
     def client(self, method, target, headers=(), body=None, **options):
         return Client(self.port, method, target, headers, body, host=self.host, **options)

@@ -194,8 +194,7 @@ def a_queue_full_of_bytes_is_429(leat):
     gateway.post("c3", b"{}").wait_head()
 
 
-def more_clients_than_allowed_are_turned_away_kindly(leat):
-    gateway = leat.gateway(API_MAX_CONNECTIONS="4")
+def _turns_away_kindly(gateway):
     until(lambda: gateway.request("GET", "/livez").status == 200, 5, "room again")
     held = [gateway.post(f"c{i}").wait_head() for i in range(4)]
     answer = gateway.get("c0").wait_end()
@@ -206,6 +205,14 @@ def more_clients_than_allowed_are_turned_away_kindly(leat):
         check(int(answer.header("Retry-After")) >= 1, f"Retry-After: {answer.headers}")
     held[0].close()
     until(lambda: gateway.request("GET", "/livez").status == 200, 5, "room again")
+
+
+def more_clients_than_allowed_are_turned_away_kindly(leat):
+    _turns_away_kindly(leat.gateway(API_MAX_CONNECTIONS="4"))
+
+
+def several_loops_together_let_in_no_more_than_allowed(leat):
+    _turns_away_kindly(leat.gateway(API_MAX_CONNECTIONS="4", API_LOOPS="3"))
 
 
 def two_requests_in_one_are_never_both_answered(leat):

@@ -35,7 +35,7 @@ def without_redis_posts_are_503_gets_retry_and_all_comes_back_without_a_restart(
     worker = leat.worker()
     gateway.post("c").wait_done()
     redis.kill()
-    until(lambda: gateway.request("GET", "/readyz").status == 503, 5, "the gateway has noticed")
+    until(lambda: gateway.is_away(), 5, "the gateway has noticed")
     _refused_at_once(gateway)
     redis.start()
     _back(gateway)
@@ -52,7 +52,7 @@ def _pause_is_survived(leat, reaped):
         until(lambda: leat.redis("HGET", "queue:default", "reaped"), 5, "somebody has reaped")
     stream = gateways[0].post("c").wait_events(3)
     leat.redis.pause()
-    until(lambda: gateways[0].request("GET", "/readyz").status == 503, 5, "the gateway has noticed")
+    until(lambda: gateways[0].is_away(), 5, "the gateway has noticed")
     _refused_at_once(gateways[0])
     leat.leave("more")
     paused = time.monotonic()
@@ -270,11 +270,27 @@ def a_redis_that_is_no_master_takes_no_new_work(leat):
     leat.worker()
     gateway.post("c").wait_done()
     leat.redis("REPLICAOF", "127.0.0.1", "1")
-    until(lambda: gateway.request("GET", "/readyz").status == 503, 10, "the gateway is not ready")
+    until(lambda: gateway.is_away(), 10, "the gateway is not ready")
     problem(gateway.post("d").wait_end(), 503)
     leat.redis("REPLICAOF", "NO", "ONE")
     _back(gateway)
     gateway.post("d").wait_done(20)
+
+
+def a_gateway_is_ready_when_all_its_loops_are(leat):
+    gateway = leat.gateway(API_LOOPS="3")
+    of_loops = [line.split()[0][len("id="):] for line in leat.redis("CLIENT", "LIST").splitlines()
+                if " name=leat-api " in line]
+    same(len(of_loops), 3, "a connection to Redis each")
+    leat.redis("CONFIG", "SET", "maxclients", len(leat.redis("CLIENT", "LIST").splitlines()) - 1)
+    leat.redis("CLIENT", "KILL", "ID", of_loops[1])
+    until(lambda: gateway.request("GET", "/readyz").status == 503, 5, "it has noticed")
+    for _ in range(20):
+        answer = gateway.request("GET", "/readyz")
+        problem(answer, 503)
+        check(b"Not all loops" in answer.body, f"{answer.body}")
+    leat.redis("CONFIG", "SET", "maxclients", 10000)
+    _back(gateway)
 
 
 @limit(90)
