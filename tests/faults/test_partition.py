@@ -129,7 +129,7 @@ def a_gateway_cut_off_tells_its_clients_that_it_lives_and_goes_on_exactly(leat, 
         leat.leave(f"go-{chat}")
         moved = other.get(chat, cursor=stream.ids()[1]).wait_done()
         same((moved.numbers(), moved.names()), ([3, 4, 5, 6], []), f"{way}: who resumes elsewhere")
-        until(lambda: gateway.request("GET", "/readyz").status == 503, 5, f"{way}: it notices")
+        until(lambda: gateway.is_away(), 5, f"{way}: it notices")
         problem(gateway.post("new").wait_end(), 503)
         same((gateway.get("new").wait_end().status, gateway.request("GET", "/livez").status), (200, 200), way)
         heard = len(stream.comments)

@@ -158,7 +158,7 @@ def a_redis_restarted_full_of_clients_is_503_until_there_is_room(leat):
     redis.options = ["--maxclients", "4"]
     redis.start()
     crowd = []
-    until(lambda: _crowded_out(redis, crowd) and gateway.request("GET", "/readyz").status == 503, 20,
+    until(lambda: _crowded_out(redis, crowd) and gateway.is_away(), 20,
           "there is no room for the programs")
     problem(gateway.post("d").wait_end(), 503)
     same(gateway.get("d").wait_end().status, 200, "GET is told to come back")

@@ -543,7 +543,7 @@ CALLS = [("POST", "/jobs", {"type": "t"}), ("GET", f"/jobs/{NOBODY}", None), ("D
 def every_call_is_503_at_once_while_redis_is_away(leat):
     gateway = leat.gateway()
     leat.redis.kill()
-    until(lambda: gateway.request("GET", "/readyz").status == 503, 10, "the gateway notices")
+    until(lambda: gateway.is_away(), 10, "the gateway notices")
     for method, path, body in CALLS:
         answer = call(gateway, method, path, body, seconds=1)
         refused(answer, 503, "unavailable")

@@ -116,7 +116,7 @@ def _calls_while_it_is_full(judge, gateway, dead):
 
 def _calls_while_redis_is_away(leat, judge, gateway):
     leat.redis.kill()
-    until(lambda: gateway.request("GET", "/readyz").status == 503, 10, "the gateway notices")
+    until(lambda: gateway.is_away(), 10, "the gateway notices")
     body = {"POST /jobs": _job(), "PUT /routes/{feature}": {"body": {"queue": "q"}},
             "PUT /schedules/{name}": {"body": {"type": "t", "every_ms": 1000}}}
     calls = []
