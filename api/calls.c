@@ -32,7 +32,7 @@
 static void connection_event(struct watch *w, uint32_t events)
 {
     struct connection *c = CONTAINER_OF(w, struct connection, watch);
-    if (c->exchange && c->exchange->suspended)
+    if (c->exchange)
         exchange_event(c->exchange, events);
 }
 
@@ -89,10 +89,19 @@ void connection_cut(struct connection *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
+/* The client's end has come, which libmicrohttpd does not tell, or loses. */
+static bool has_ended(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* A copy of the descriptor outlives libmicrohttpd's close: whatever the client still sends must
-   not reset the answer, or the last chunk, on its way. */
+   not reset the answer on its way. */
 static void let_linger(struct connection *c)
 {
+    if (has_ended(c->fd))
+        return;
     int copy = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
     if (copy >= 0)
         linger_begin(c->server, copy);
@@ -108,20 +117,24 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
         s->accepting = NULL;
         return;
     }
-    struct connection *c = *context;
+    struct seat *seat = *context;
     *context = NULL;
-    if (!c)
+    if (!seat)
         return;
-    let_linger(c);
-    daemon_leave(c->daemon);
-    connection_free(c);
+    if (seat->connection) {
+        let_linger(seat->connection);
+        connection_free(seat->connection);
+    }
+    daemons_leave(seat);
 }
 
+/* NULL: it has given up its seat. */
 static struct connection *connection_of(struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info ? info->socket_context : NULL;
+    const struct seat *seat = info ? info->socket_context : NULL;
+    return seat ? seat->connection : NULL;
 }
 
 /* ---- a request begins and ends ---- */
@@ -137,13 +150,6 @@ static void *on_line(void *arg, const char *target, struct MHD_Connection *mhd)
     if (!c->deadline.armed || c->deadline.kind != DEADLINE_HEAD)
         deadlines_arm(&s->deadlines, &c->deadline, DEADLINE_HEAD);
     return c->exchange;
-}
-
-/* A client's end that came together with its request is lost on libmicrohttpd. */
-static bool has_ended(int fd)
-{
-    char byte;
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
@@ -278,15 +284,20 @@ static enum MHD_Result last_call(struct exchange *e)
 {
     struct server *s = e->connection->server;
     if (e->state != EXCHANGE_READING)
-        return outcome(e); /* resumed, or answered before */
+        return outcome(e); /* woken with an answer, or answered before */
     e->state = EXCHANGE_ASKED;
     deadlines_disarm(&s->deadlines, &e->connection->deadline);
     s->handlers->on_request(s->arg, e);
+    if (e->streams && e->state != EXCHANGE_CUT && !s->stopping) {
+        exchange_rest(e);
+        exchange_wake(e);
+        return MHD_YES;
+    }
     if (e->state != EXCHANGE_ASKED)
-        return outcome(e);
+        return e->streams ? MHD_NO : outcome(e);
     if (e->events && !s->stopping) {
         e->state = EXCHANGE_WAITING;
-        exchange_rest(e, EPOLLRDHUP | EPOLLET);
+        exchange_await(e);
         return MHD_YES;
     }
     if (exchange_answer(e, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL, 0, "", 0))
@@ -299,11 +310,12 @@ static enum MHD_Result on_call(void *arg, struct MHD_Connection *mhd, const char
                                size_t *length, void **context)
 {
     (void)arg;
-    (void)mhd;
     (void)path; /* decoded and cut at '?': the raw target is what counts */
-    struct exchange *e = *context;
+    (void)context;
+    struct connection *c = connection_of(mhd);
+    struct exchange *e = c ? c->exchange : NULL;
     if (!e || e->state == EXCHANGE_CUT)
-        return MHD_NO;
+        return MHD_NO; /* its seat is given up, or it is cut: libmicrohttpd closes what it has */
     if (!e->head_seen)
         return first_call(e, method, version);
     return *length > 0 ? body_call(e, data, length) : last_call(e);

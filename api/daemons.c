@@ -74,10 +74,25 @@ static void put_roomy(struct daemon *d)
     d->server->roomy[d->large] = d;
 }
 
-void daemon_leave(struct daemon *d)
+void daemons_leave(struct seat *seat)
 {
+    struct daemon *d = seat->daemon;
     d->connections--;
+    d->server->seats--;
     put_roomy(d);
+    free(seat);
+}
+
+static struct seat *take_seat(struct daemon *d, struct connection *c)
+{
+    struct seat *seat = malloc(sizeof *seat);
+    if (!seat)
+        return NULL;
+    *seat = (struct seat){.daemon = d, .connection = c};
+    c->seat = seat;
+    d->connections++;
+    d->server->seats++;
+    return seat;
 }
 
 static struct daemon *daemon_new(struct server *s, bool large)
@@ -111,18 +126,16 @@ enum status daemons_add(struct server *s, struct connection *c, bool large,
                         const struct sockaddr *address, unsigned int length)
 {
     struct daemon *d = s->roomy[large] ? s->roomy[large] : daemon_new(s, large);
-    if (!d)
+    s->accepting = d ? take_seat(d, c) : NULL;
+    if (!s->accepting)
         return STATUS_NO_MEMORY;
-    c->daemon = d;
-    s->accepting = c;
-    d->connections++;
     deadlines_arm(&s->deadlines, &c->deadline, DEADLINE_HEAD);
     if (MHD_add_connection(d->mhd, c->fd, address, length) != MHD_YES) {
         /* The socket is closed already. Refused early, nobody but us knows of c; refused after
            NOTIFY_STARTED (its epoll had no room), NOTIFY_CLOSED has come too, and freed it. */
         if (s->accepting) {
+            daemons_leave(s->accepting);
             s->accepting = NULL;
-            d->connections--;
             connection_free(c);
         }
         return STATUS_SYSTEM;

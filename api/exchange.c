@@ -1,29 +1,37 @@
 /*
  * exchange.c: one request's states (exchange.h has the picture).
  *
- * A resting exchange (WAITING or OPEN) has its connection suspended in
- * libmicrohttpd and its socket in our own epoll set. Every way on, an answer, the
- * end of a stream, a client that left, is the same three steps: change the state,
- * go on the wake list, and let the loop's next turn resume it; libmicrohttpd then
- * calls back (calls.c for the answer, read_body here for a stream) and finds the new
- * state.
+ * A resting exchange (WAITING) has its connection suspended in libmicrohttpd and its
+ * socket in our own epoll set. Every way on, an answer, a stream, its end, a client that
+ * left, is the same: change the state and go on the wake list; in the loop's next turn
+ * libmicrohttpd is resumed, calls back (calls.c) and finds the new state.
  *
- * The dangerous part is the end of a stream. The reader must never return
- * MHD_CONTENT_READER_END_WITH_ERROR: libmicrohttpd then forgets to close the
- * socket. A stream that is cut, and one without framing (HTTP/1.0), is therefore
- * ended by shutting the socket down and letting libmicrohttpd fail to write.
+ * A stream needs nothing of libmicrohttpd any more, whose 8 KiB a connection are most of
+ * what an idle stream would cost. So it gives its seat up: the socket moves to another
+ * descriptor, a stand-in takes its number, and libmicrohttpd, told that the request
+ * failed, closes that one and frees all it had. From then on head, chunks and end are
+ * written here.
+ *
+ * The dangerous part is that move. Only while the connection is suspended is its
+ * descriptor in no epoll set of libmicrohttpd's; else it would abort, unable to take the
+ * stand-in out of a set it is not in. And in our own set the old number must go before
+ * the socket gets another, or its events would come for ever.
  */
+#include "log.h"
 #include "raw_answer.h"
 #include "transport.h"
 
 #include <microhttpd.h>
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* ---- life ---- */
 
@@ -48,6 +56,8 @@ static void forget_request(struct exchange *e)
 {
     e->connection->server->bodies_bytes -= e->body.length;
     buf_clear(&e->body);
+    free(e->target);
+    e->target = NULL;
 }
 
 void exchange_free(struct exchange *e)
@@ -59,26 +69,31 @@ void exchange_free(struct exchange *e)
     if (e->response)
         MHD_destroy_response(e->response);
     forget_request(e);
+    buf_clear(&e->head);
     outlet_clear(&e->outlet);
-    free(e->target);
     free(e);
 }
 
 /* ---- resting and waking ---- */
 
-void exchange_rest(struct exchange *e, uint32_t events)
+void exchange_rest(struct exchange *e)
 {
-    struct connection *c = e->connection;
     MHD_suspend_connection(e->mhd);
     e->suspended = true;
+}
+
+void exchange_await(struct exchange *e)
+{
+    struct connection *c = e->connection;
+    exchange_rest(e);
     /* A client that cannot be watched cannot be noticed leaving: let it go now. */
-    if (watcher_set(&c->server->watcher, &c->watch, c->fd, events))
+    if (watcher_set(&c->server->watcher, &c->watch, c->fd, EPOLLRDHUP | EPOLLET))
         exchange_cut(e);
 }
 
-static void wake(struct exchange *e)
+void exchange_wake(struct exchange *e)
 {
-    if (!e->suspended || e->waking)
+    if (e->waking || (e->mhd && !e->suspended))
         return;
     struct server *s = e->connection->server;
     e->waking = true;
@@ -87,16 +102,11 @@ static void wake(struct exchange *e)
     server_awake(s);
 }
 
-void exchanges_wake(struct server *s)
+static void resume(struct exchange *e)
 {
-    while (s->waking) {
-        struct exchange *e = s->waking;
-        s->waking = e->next_waking;
-        e->waking = false;
-        e->suspended = false;
-        MHD_resume_connection(e->mhd);
-        daemon_mark(e->connection->daemon);
-    }
+    e->suspended = false;
+    MHD_resume_connection(e->mhd);
+    daemon_mark(e->connection->seat->daemon);
 }
 
 void exchange_cut(struct exchange *e)
@@ -105,16 +115,123 @@ void exchange_cut(struct exchange *e)
         return;
     e->state = EXCHANGE_CUT;
     connection_cut(e->connection);
-    wake(e);
+    exchange_wake(e);
+}
+
+/* ---- a stream leaves libmicrohttpd ---- */
+
+static bool give_up_seat(struct exchange *e)
+{
+    struct connection *c = e->connection;
+    struct server *s = c->server;
+    int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    watcher_unset(&s->watcher, &c->watch, c->fd);
+    if (dup3(s->stand_in[0], c->fd, O_CLOEXEC) < 0) {
+        close(fd);
+        return false;
+    }
+    resume(e);
+    e->mhd = NULL;
+    c->seat->connection = NULL;
+    c->seat = NULL;
+    c->fd = fd;
+    e->outlet.fd = fd;
+    return !watcher_set(&s->watcher, &c->watch, fd, EPOLLRDHUP | EPOLLOUT | EPOLLET);
+}
+
+static void begin_stream(struct exchange *e)
+{
+    bool begun =
+        give_up_seat(e) && outlet_put_http(&e->outlet, e->head.data, e->head.length) == STATUS_OK;
+    buf_clear(&e->head);
+    if (begun)
+        return;
+    log_warn("stream_not_begun", LOG_S("error", strerror(errno)));
+    exchange_cut(e);
+    if (e->mhd)
+        resume(e);
+}
+
+static void open_stream(struct exchange *e)
+{
+    struct outlet *outlet = &e->outlet;
+    uint64_t before = outlet->sent_bytes;
+    e->state = EXCHANGE_OPEN;
+    deadlines_disarm(&e->connection->server->deadlines, &e->connection->deadline);
+    if (e->events->on_open)
+        e->events->on_open(e->arg, outlet);
+    if (e->state == EXCHANGE_OPEN && outlet->sent_bytes == before)
+        outlet_push(outlet);
+}
+
+/* The last of an exchange that has left libmicrohttpd. */
+static void close_stream(struct exchange *e, bool linger)
+{
+    struct connection *c = e->connection;
+    struct server *s = c->server;
+    bool watched = c->watch.added;
+    int fd = c->fd;
+    e->waking = false; /* only exchanges_wake comes here */
+    exchange_free(e);
+    connection_free(c);
+    if (linger)
+        linger_begin_watched(s, fd, watched);
+    else
+        close(fd); /* there is no other copy: it leaves the watcher's set too */
+}
+
+/* These two: false: it is over. */
+static bool end_stream(struct exchange *e)
+{
+    static const char last_chunk[] = "0\r\n\r\n";
+    if (!e->ended && e->outlet.framing == OUTLET_CHUNKED &&
+        outlet_put_http(&e->outlet, last_chunk, sizeof last_chunk - 1)) {
+        close_stream(e, false);
+        return false;
+    }
+    e->ended = true;
+    if (outlet_is_blocked(&e->outlet))
+        return true;
+    close_stream(e, true);
+    return false;
+}
+
+static bool go_on(struct exchange *e)
+{
+    if (e->state == EXCHANGE_OPENING && !outlet_is_blocked(&e->outlet))
+        open_stream(e);
+    /* It may have ended by that. */
+    if (e->state == EXCHANGE_ENDING && !outlet_is_blocked(&e->outlet))
+        return end_stream(e);
+    if (e->state != EXCHANGE_CUT)
+        return true;
+    close_stream(e, false);
+    return false;
+}
+
+void exchanges_wake(struct server *s)
+{
+    while (s->waking) {
+        struct exchange *e = s->waking;
+        s->waking = e->next_waking;
+        if (e->suspended && e->streams && e->state != EXCHANGE_CUT)
+            begin_stream(e);
+        else if (e->suspended)
+            resume(e);
+        if (e->mhd || go_on(e))
+            e->waking = false;
+    }
 }
 
 /* ---- the client's side ---- */
 
 static void client_left(struct exchange *e)
 {
-    if (e->state != EXCHANGE_WAITING && e->state != EXCHANGE_OPEN && e->state != EXCHANGE_ENDING)
+    bool tell = (e->state == EXCHANGE_WAITING || e->state == EXCHANGE_OPEN) && e->events->on_gone;
+    if (e->state == EXCHANGE_ANSWERED || e->state == EXCHANGE_CUT)
         return; /* an answer is on its way; libmicrohttpd finds out */
-    bool tell = e->state != EXCHANGE_ENDING && e->events->on_gone;
     exchange_cut(e);
     if (tell)
         e->events->on_gone(e->arg);
@@ -122,8 +239,7 @@ static void client_left(struct exchange *e)
 
 static void take_more(struct exchange *e)
 {
-    bool streams = e->state == EXCHANGE_OPEN || e->state == EXCHANGE_ENDING;
-    if (!streams || !outlet_is_blocked(&e->outlet))
+    if (e->mhd || !outlet_is_blocked(&e->outlet))
         return;
     if (outlet_flush(&e->outlet)) {
         client_left(e);
@@ -131,8 +247,8 @@ static void take_more(struct exchange *e)
     }
     if (outlet_is_blocked(&e->outlet))
         return;
-    if (e->state == EXCHANGE_ENDING)
-        wake(e);
+    if (e->state != EXCHANGE_OPEN)
+        exchange_wake(e);
     else if (e->events->on_writable)
         e->events->on_writable(e->arg);
 }
@@ -145,37 +261,6 @@ void exchange_event(struct exchange *e, uint32_t events)
         take_more(e);
 }
 
-/* ---- the stream, as libmicrohttpd reads it ---- */
-
-static ssize_t finish_body(struct exchange *e, char *out)
-{
-    if (e->outlet.framing == OUTLET_CHUNKED)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    connection_cut(e->connection);
-    out[0] = 0; /* never arrives: writing it fails, and the connection is closed */
-    return 1;
-}
-
-/* Called twice for a stream: when its head is out, and when it was woken to end. */
-static ssize_t read_body(void *arg, uint64_t position, char *out, size_t size)
-{
-    (void)position;
-    (void)size;
-    struct exchange *e = arg;
-    struct server *s = e->connection->server;
-    if (e->state == EXCHANGE_OPENING) {
-        e->state = EXCHANGE_OPEN;
-        deadlines_disarm(&s->deadlines, &e->connection->deadline);
-        if (e->events->on_open)
-            e->events->on_open(e->arg, &e->outlet);
-    }
-    bool ended = e->state == EXCHANGE_ENDING && !outlet_is_blocked(&e->outlet);
-    if (ended || e->state == EXCHANGE_CUT || s->stopping)
-        return finish_body(e, out);
-    exchange_rest(e, EPOLLRDHUP | EPOLLOUT | EPOLLET);
-    return 0;
-}
-
 /* ---- the request ---- */
 
 const char *exchange_method(const struct exchange *e)
@@ -185,7 +270,7 @@ const char *exchange_method(const struct exchange *e)
 
 const char *exchange_target(const struct exchange *e)
 {
-    return e->target;
+    return e->target ? e->target : "";
 }
 
 struct lookup {
@@ -301,8 +386,19 @@ enum status exchange_answer(struct exchange *e, int http_status,
         return status;
     e->state = EXCHANGE_ANSWERED;
     forget_request(e);
-    wake(e);
+    exchange_wake(e);
     return STATUS_OK;
+}
+
+static enum status put_head(const struct exchange *e, const struct exchange_field *fields,
+                            size_t count, struct buf *head)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!raw_answer_is_field(&fields[i]))
+            return STATUS_BAD_INPUT;
+    }
+    raw_answer_put_stream(fields, count, e->outlet.framing == OUTLET_CHUNKED, head);
+    return buf_ok(head) ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 enum status exchange_stream(struct exchange *e, const struct exchange_field *fields, size_t count)
@@ -310,19 +406,18 @@ enum status exchange_stream(struct exchange *e, const struct exchange_field *fie
     if (!can_answer(e) || e->raw_answers)
         return STATUS_CLOSED;
     assert(e->events);
-    /* libmicrohttpd 0.9.75 ends the answer to a HEAD with a stray last chunk when
-       the body's length is unknown. */
     if (e->is_head)
         return exchange_answer(e, MHD_HTTP_OK, fields, count, "", 0);
-    /* Nothing is ever read into the block: its size does not matter. */
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16, read_body, e, NULL);
-    enum status status = give(e, response, MHD_HTTP_OK, fields, count);
-    if (status)
+    enum status status = put_head(e, fields, count, &e->head);
+    if (status) {
+        buf_clear(&e->head);
         return status;
+    }
+    e->streams = true;
     e->state = EXCHANGE_OPENING;
+    deadlines_arm(&e->connection->server->deadlines, &e->connection->deadline, DEADLINE_BODY);
     forget_request(e);
-    wake(e);
+    exchange_wake(e);
     return STATUS_OK;
 }
 
@@ -344,7 +439,7 @@ void exchange_end(struct exchange *e)
     e->state = EXCHANGE_ENDING;
     deadlines_arm(&c->server->deadlines, &c->deadline, DEADLINE_BODY);
     if (!outlet_is_blocked(&e->outlet))
-        wake(e);
+        exchange_wake(e);
 }
 
 void exchange_abort(struct exchange *e)

@@ -23,9 +23,9 @@
  *     WAITING   on_request returned without an answer. The connection rests; that
  *               the client leaves is noticed: on_gone
  *     ANSWERED  the answer is given and goes out
- *     OPENING   the stream's head goes out
+ *     OPENING   the stream's head goes out, past libmicrohttpd, which forgets the request
  *     OPEN      on_open was called; the application sends through the outlet
- *     ENDING    exchange_end was called; the rest is flushed, then the body ends
+ *     ENDING    exchange_end was called; the rest is flushed, then body and connection end
  *     CUT       the client is gone, a deadline is over, or exchange_abort: the
  *               connection is shut and nothing more goes out
  *
@@ -81,7 +81,8 @@ const char *exchange_method(const struct exchange *e);
 #define EXCHANGE_METHOD_MAX 15
 
 /* exchange_target(e): path and query as they came, not decoded, only printable
-   ASCII without spaces, at most EXCHANGE_TARGET_MAX bytes. Borrowed until on_closed. */
+   ASCII without spaces, at most EXCHANGE_TARGET_MAX bytes. Borrowed until the exchange is
+   answered or its stream begins; "" from then on. */
 const char *exchange_target(const struct exchange *e);
 #define EXCHANGE_TARGET_MAX 4096
 
@@ -139,7 +140,8 @@ MUST_CHECK enum status exchange_answer(struct exchange *e, int http_status,
 /**
  * exchange_stream(e, fields, count)
  * Answer with 200 and a body that goes on until exchange_end. In on_request, or
- * later; the exchange must be bound. HEAD gets the head alone, and then on_closed.
+ * later; the exchange must be bound. HEAD gets the head alone, and then on_closed. The
+ * connection ends with the stream, and says so; what the client sends meanwhile is dropped.
  *
  * Borrows fields until it returns. Statuses as of exchange_answer.
  */

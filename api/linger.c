@@ -28,9 +28,8 @@ struct lingering {
 static void end(struct lingering *l)
 {
     struct server *s = l->server;
-    watcher_unset(&s->watcher, &l->watch, l->fd);
     deadlines_disarm(&s->deadlines, &l->deadline);
-    close(l->fd);
+    close(l->fd); /* there is no other copy of it: so it leaves the watcher's set too */
     s->lingering--;
     free(l);
 }
@@ -52,6 +51,11 @@ static void on_over(struct deadline *d)
 
 void linger_begin(struct server *s, int fd)
 {
+    linger_begin_watched(s, fd, false);
+}
+
+void linger_begin_watched(struct server *s, int fd, bool watched)
+{
     struct deadline *oldest = deadlines_first(&s->deadlines, DEADLINE_LINGER);
     if (s->lingering >= LINGERING_MAX && oldest)
         on_over(oldest);
@@ -60,8 +64,10 @@ void linger_begin(struct server *s, int fd)
         close(fd);
         return;
     }
-    *l = (struct lingering){
-        .server = s, .watch.on_event = on_event, .deadline.over = on_over, .fd = fd};
+    *l = (struct lingering){.server = s,
+                            .watch = {.on_event = on_event, .added = watched},
+                            .deadline.over = on_over,
+                            .fd = fd};
     s->lingering++;
     shutdown(fd, SHUT_WR);
     deadlines_arm(&s->deadlines, &l->deadline, DEADLINE_LINGER);

@@ -15,6 +15,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 /* A chunk's head: up to 16 hex digits, CR, LF. */
@@ -46,12 +48,12 @@ static size_t chunk_head(char head[HEAD_SIZE], size_t length)
 }
 
 /* Send once. STATUS_OK: *taken bytes are out, 0 where the socket is full. */
-static enum status put(struct outlet *o, struct iovec *parts, int count, size_t *taken)
+static enum status put(struct outlet *o, struct iovec *parts, int count, int flags, size_t *taken)
 {
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
     ssize_t sent;
     do {
-        sent = sendmsg(o->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = sendmsg(o->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT | flags);
     } while (sent < 0 && errno == EINTR);
     *taken = 0;
     if (sent < 0 && errno != EAGAIN) {
@@ -95,10 +97,11 @@ static enum status append(struct outlet *o, const struct iovec *parts, int count
     return STATUS_OK;
 }
 
-static enum status send_now(struct outlet *o, struct iovec *parts, int count, size_t total)
+static enum status send_now(struct outlet *o, struct iovec *parts, int count, int flags,
+                            size_t total)
 {
     size_t taken;
-    enum status status = put(o, parts, count, &taken);
+    enum status status = put(o, parts, count, flags, &taken);
     if (status || taken == total)
         return status;
     keep(o, parts, count, taken);
@@ -133,7 +136,28 @@ enum status outlet_send(struct outlet *o, const struct iovec *parts, int count)
     }
     if (outlet_is_blocked(o))
         return append(o, framed, used, total);
-    return send_now(o, framed, used, total);
+    return send_now(o, framed, used, 0, total);
+}
+
+enum status outlet_put_http(struct outlet *o, const void *data, size_t length)
+{
+    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
+    if (o->closed)
+        return STATUS_CLOSED;
+    if (!outlet_is_blocked(o))
+        return send_now(o, &part, 1, MSG_MORE, length);
+    if (!buf_reserve(&o->rest, length)) {
+        o->rest.failed = false; /* the rest itself is whole */
+        return STATUS_NO_MEMORY;
+    }
+    keep(o, &part, 1, 0);
+    return STATUS_OK;
+}
+
+void outlet_push(struct outlet *o)
+{
+    int on = 1;
+    setsockopt(o->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 enum status outlet_write(struct outlet *o, const void *data, size_t length)
@@ -149,7 +173,7 @@ enum status outlet_flush(struct outlet *o)
     while (outlet_is_blocked(o)) {
         struct iovec part = {.iov_base = o->rest.data + o->rest_sent, .iov_len = outlet_pending(o)};
         size_t taken;
-        enum status status = put(o, &part, 1, &taken);
+        enum status status = put(o, &part, 1, 0, &taken);
         if (status)
             return status;
         if (taken == 0)

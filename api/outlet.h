@@ -8,7 +8,7 @@
  * !outlet_is_blocked, keeps no copy of what was accepted, and goes on at
  * exchange_events.on_writable (exchange.h).
  *
- * An outlet knows neither HTTP's head nor its end: both belong to exchange.h.
+ * An outlet makes neither HTTP's head nor its end: both belong to exchange.h.
  *
  * Thread: the loop's that the connection belongs to.
  */
@@ -67,6 +67,19 @@ void outlet_clear(struct outlet *o);
  *   is out and the rest is lost: the outlet is closed, call exchange_abort.
  */
 MUST_CHECK enum status outlet_send(struct outlet *o, const struct iovec *parts, int count);
+
+/**
+ * outlet_put_http(o, data, length)
+ * Bytes of HTTP itself, a stream's head or its end: they go out as they are, and are held
+ * back for what follows, so that both make one packet: another send, outlet_push, or the end of
+ * the connection's writing side. Behind a rest they go behind it.
+ *
+ * Borrows data. Statuses as of outlet_send, but for STATUS_TOO_LONG.
+ */
+MUST_CHECK enum status outlet_put_http(struct outlet *o, const void *data, size_t length);
+
+/* outlet_push(o): nothing follows now: send what is held back. */
+void outlet_push(struct outlet *o);
 
 /**
  * outlet_write(o, data, length)

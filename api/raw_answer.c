@@ -44,16 +44,48 @@ static void put_date(struct buf *out)
         buf_printf(out, "Date: %s\r\n", text);
 }
 
+static void put_fields(const struct exchange_field *fields, size_t count, struct buf *out)
+{
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "%s: %s\r\n", fields[i].name, fields[i].value);
+    buf_puts(out, "\r\n");
+}
+
 void raw_answer_put(const struct raw_answer *answer, struct buf *out)
 {
     buf_printf(out, "HTTP/1.1 %d %s\r\n", answer->http_status, phrase(answer->http_status));
     put_date(out);
     buf_printf(out, "Connection: close\r\nContent-Length: %zu\r\n", answer->length);
-    for (size_t i = 0; i < answer->count; i++)
-        buf_printf(out, "%s: %s\r\n", answer->fields[i].name, answer->fields[i].value);
-    buf_puts(out, "\r\n");
+    put_fields(answer->fields, answer->count, out);
     if (!answer->head_only)
         buf_add(out, answer->body, answer->length);
+}
+
+static bool is_clean(const char *text)
+{
+    if (!*text)
+        return false;
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' && *text != '\t')
+            return false;
+    }
+    return true;
+}
+
+bool raw_answer_is_field(const struct exchange_field *field)
+{
+    return is_clean(field->name) && is_clean(field->value);
+}
+
+void raw_answer_put_stream(const struct exchange_field *fields, size_t count, bool chunked,
+                           struct buf *out)
+{
+    buf_puts(out, "HTTP/1.1 200 OK\r\n");
+    put_date(out);
+    buf_puts(out, "Connection: close\r\n");
+    if (chunked)
+        buf_puts(out, "Transfer-Encoding: chunked\r\n");
+    put_fields(fields, count, out);
 }
 
 void raw_answer_send(int fd, const struct buf *text)

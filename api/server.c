@@ -3,7 +3,7 @@
  *
  * A turn of the loop, as this server sees it: sockets, timers and other people's
  * callbacks change states and mark daemons dirty; then, in uv_check and again in
- * uv_prepare, the gate decides, resting exchanges that were woken are resumed and the
+ * uv_prepare, the gate decides, exchanges that were woken go on and the
  * dirty daemons run. Twice, because one write takes libmicrohttpd two runs. While anything is left,
  * a uv_idle keeps the loop from sleeping.
  *
@@ -16,6 +16,7 @@
 
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* How long a refused client may take to read its answer. */
@@ -98,6 +99,7 @@ static struct server *make(const struct server_options *options)
     s->bodies_max_bytes = s->body_max_bytes * BODIES_AT_ONCE;
     s->silence_ms = (unsigned int)(2 * settings->api_heartbeat_ms);
     s->listener.fd = -1;
+    s->stand_in[0] = s->stand_in[1] = -1;
     return s;
 }
 
@@ -109,7 +111,8 @@ static enum status begin(struct server *s, const struct settings *settings)
         [DEADLINE_IDLE] = settings->api_idle_timeout_ms,
         [DEADLINE_LINGER] = LINGER_MS,
     };
-    if (watcher_init(&s->watcher, s->loop))
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, s->stand_in) ||
+        watcher_init(&s->watcher, s->loop))
         return STATUS_SYSTEM;
     s->watching = true;
     deadlines_init(&s->deadlines, s->loop, lengths);
@@ -221,11 +224,20 @@ static void cut_all(struct server *s)
             exchange_cut(c->exchange);
         else
             connection_cut(c);
-        daemon_mark(c->daemon);
+        if (c->seat)
+            daemon_mark(c->seat->daemon);
     }
-    for (int round = 0; round < LAST_ROUNDS && s->connections; round++) {
+    for (int round = 0; round < LAST_ROUNDS && (s->connections || s->seats > 0); round++) {
         exchanges_wake(s);
         daemons_run(s);
+    }
+}
+
+static void close_stand_in(struct server *s)
+{
+    for (int i = 0; i < 2; i++) {
+        if (s->stand_in[i] >= 0)
+            close(s->stand_in[i]);
     }
 }
 
@@ -234,6 +246,7 @@ void server_free(struct server *s)
     if (!s)
         return;
     if (!s->watching) {
+        close_stand_in(s);
         free(s);
         return;
     }
@@ -249,4 +262,5 @@ void server_free(struct server *s)
     server_close_handle(s, (uv_handle_t *)&s->deadlines.timer);
     server_close_handle(s, (uv_handle_t *)&s->watcher.poll);
     watcher_clear(&s->watcher);
+    close_stand_in(s);
 }

@@ -6,7 +6,7 @@
  * process, one a loop, listen on the same port and share nothing.
  *
  * libmicrohttpd parses requests and writes answers; accepting, limits, deadlines,
- * noticing that a client left, and the bytes of streams are our own. The only
+ * noticing that a client left, and all of a stream's answer are our own. The only
  * files that know libmicrohttpd are daemons.c, calls.c and exchange.c.
  *
  * What a client can cost is bounded: connections (connections_max; some more are let
@@ -15,8 +15,8 @@
  * body (API_BODY_TIMEOUT_MS, API_MAX_BODY), silence between requests
  * (API_IDLE_TIMEOUT_MS), a peer that acknowledges nothing (2 heartbeats).
  *
- * Every answer but that to a GET, HEAD or OPTIONS without a body closes its
- * connection, so that a request hidden in a body is never answered. Only the first head
+ * A stream closes its connection, and so does every answer but that to a GET, HEAD or OPTIONS
+ * without a body, so that a request hidden in a body is never answered. Only the first head
  * of a connection is judged byte by byte (gate.c); later ones, on a connection that was
  * kept, are read by libmicrohttpd, its limits and its forgiveness included, and checked
  * by head.c. A proxy should not share a kept connection among clients.

@@ -30,15 +30,14 @@ static void open_stream(struct visit *visit, const char *job, bool attached)
     const struct request *request = &visit->request;
     char location[REQUEST_STREAM_SIZE];
     request_stream(request->feature_id, request->chat_id, job, location);
-    struct exchange_field fields[REPLY_CORS_FIELDS + 7] = {
+    struct exchange_field fields[REPLY_CORS_FIELDS + 6] = {
         {"Content-Type", "text/event-stream"},
         {"Cache-Control", "no-store, no-transform"},
         {"X-Accel-Buffering", "no"},
-        {"Connection", "close"},
         {"Location", location},
         {"Leat-Attached", attached ? "true" : "false"},
     };
-    size_t count = 6;
+    size_t count = 5;
     if (*job)
         fields[count++] = (struct exchange_field){"Leat-Job", job};
     count += reply_cors(visit->exchange, visit->gateway->settings, fields + count);

@@ -11,13 +11,14 @@
  *     server.c     puts it together
  *
  * Who owns what: a server its callers (in the gate), connections and daemons; a
- * connection its exchange. From then on libmicrohttpd owns the socket: it lives from its
- * MHD_add_connection to its NOTIFY_CLOSED and is freed there; an exchange from the request's first
- * line to its NOTIFY_COMPLETED. Both happen only inside run_daemons and server_free.
+ * connection its exchange. While a connection has a seat, libmicrohttpd owns its socket, and both
+ * end at its NOTIFY_CLOSED; an exchange lives from the request's first line to its
+ * NOTIFY_COMPLETED. A stream gives its seat up (exchange.c): from then on the socket
+ * is ours, and connection and exchange end in exchanges_wake.
  *
  * The rule that keeps this simple: no function that the application may call runs
  * libmicrohttpd or frees anything. It changes a state and puts the exchange on the
- * server's wake list; the loop's next turn resumes it and runs its daemon.
+ * server's wake list; the loop's next turn goes on with it.
  *
  * Owner of everything here: the loop's thread. Only counts are read by others.
  */
@@ -38,10 +39,10 @@ struct MHD_Response;
    whenever one is resumed, so small ones are cheap. */
 #define DAEMON_CONNECTIONS 256
 
-/* A connection's memory in libmicrohttpd: the request's head must fit, with 64 bytes more
+/* A seat's memory in libmicrohttpd: the request's head must fit, with 64 bytes more
    for each of its parts and with its cookies once more, then a part of the body, then
-   the answer's head. An idle stream costs it for as long as it lives; so the few heads
-   that take more than half of the small one go to daemons of their own. */
+   the answer's head. The few heads that take more than half of the small one go to daemons
+   of their own. */
 #define POOL_BYTES_SMALL 8192
 #define POOL_BYTES_LARGE 32768
 #define POOL_BYTES_PART 64
@@ -66,16 +67,21 @@ struct daemon {
     bool dirty; /* on the list of those that must run */
 };
 
+/* A connection's place in libmicrohttpd, from MHD_add_connection to NOTIFY_CLOSED. */
+struct seat {
+    struct daemon *daemon;
+    struct connection *connection; /* NULL: it went on without libmicrohttpd */
+};
+
 struct connection {
     struct server *server;
-    struct daemon *daemon;
+    struct seat *seat; /* NULL: it has not come to libmicrohttpd, or has left it */
     struct connection *previous;
     struct connection *next;
     struct exchange *exchange; /* NULL between requests */
     struct watch watch;
     struct deadline deadline;
     int fd;
-    bool cut; /* we shut the socket down */
 };
 
 enum exchange_state {
@@ -91,7 +97,7 @@ enum exchange_state {
 
 struct exchange {
     struct connection *connection;
-    struct MHD_Connection *mhd;
+    struct MHD_Connection *mhd; /* NULL: without a seat */
     enum exchange_state state;
     bool head_seen;
     bool in_call;     /* inside libmicrohttpd's call for this request */
@@ -99,6 +105,8 @@ struct exchange {
     bool has_body;    /* the head announces one */
     bool keeps;       /* the connection may be kept after the answer */
     bool raw_answers; /* libmicrohttpd takes no answer now: write it ourselves */
+    bool streams;     /* exchange_stream was called: it is to leave libmicrohttpd */
+    bool ended;       /* the stream's last chunk is in the outlet, or out */
     bool suspended;   /* we have, and MHD_resume_connection was not called yet */
     bool waking;      /* on the server's wake list */
     struct exchange *next_waking;
@@ -110,6 +118,7 @@ struct exchange {
     void *arg;
     struct MHD_Response *response; /* given, not queued yet */
     unsigned int http_status;
+    struct buf head;      /* of a stream, until it is in the outlet */
     struct outlet outlet; /* from OPENING on */
 };
 
@@ -138,10 +147,12 @@ struct server {
     struct daemon *roomy[2]; /* small, large */
     struct daemon *dirty;
     struct connection *connections;
-    struct connection *accepting; /* inside MHD_add_connection */
-    struct caller *callers;       /* in the gate */
-    struct caller *ready;         /* of these: something came */
-    size_t surplus;               /* of these: beyond connections_max */
+    struct seat *accepting; /* inside MHD_add_connection */
+    size_t seats;
+    int stand_in[2]; /* the first is what libmicrohttpd closes instead of a stream's socket */
+    struct caller *callers; /* in the gate */
+    struct caller *ready;   /* of these: something came */
+    size_t surplus;         /* of these: beyond connections_max */
     struct exchange *waking;
     size_t lingering;
 
@@ -231,8 +242,8 @@ MUST_CHECK enum status daemons_add(struct server *s, struct connection *c, bool 
 /* daemon_mark(d): it must run in this turn of the loop. */
 void daemon_mark(struct daemon *d);
 
-/* daemon_leave(d): one connection less. */
-void daemon_leave(struct daemon *d);
+/* daemons_leave(seat): libmicrohttpd has closed its socket: release it. */
+void daemons_leave(struct seat *seat);
 
 /* daemons_run(s): run each that is marked, once. */
 void daemons_run(struct server *s);
@@ -270,16 +281,22 @@ void exchange_free(struct exchange *e);
 /* exchange_queue(e): give libmicrohttpd the response. False: it must close. */
 MUST_CHECK bool exchange_queue(struct exchange *e);
 
-/* exchange_rest(e, events): suspend and watch the socket for epoll events. */
-void exchange_rest(struct exchange *e, uint32_t events);
+/* exchange_rest(e): suspend, until it is woken. */
+void exchange_rest(struct exchange *e);
+
+/* exchange_wake(e): go on with it in the loop's turn, if it rests or has left libmicrohttpd. */
+void exchange_wake(struct exchange *e);
+
+/* exchange_await(e): rest, and notice when the client leaves. */
+void exchange_await(struct exchange *e);
 
 /* exchange_cut(e): the state is CUT, the socket shut; resumed if it rests. */
 void exchange_cut(struct exchange *e);
 
-/* exchange_event(e, events): the watched socket of a resting exchange has news. */
+/* exchange_event(e, events): its watched socket has news. */
 void exchange_event(struct exchange *e, uint32_t events);
 
-/* exchanges_wake(s): resume what is on the wake list. */
+/* exchanges_wake(s): go on with what is on the wake list. */
 void exchanges_wake(struct server *s);
 
 /* ---- linger.c ---- */
@@ -290,6 +307,9 @@ void exchanges_wake(struct server *s);
  * what it sends until it closes or DEADLINE_LINGER. Takes fd.
  */
 void linger_begin(struct server *s, int fd);
+
+/* linger_begin_watched(s, fd, watched): the same; it may be in the watcher's set already. */
+void linger_begin_watched(struct server *s, int fd, bool watched);
 
 /* linger_end_all(s): close all of them. */
 void linger_end_all(struct server *s);

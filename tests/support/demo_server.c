@@ -258,8 +258,10 @@ static void on_request(void *arg, struct exchange *e)
     struct demo *d = arg;
     d->stats.asked++;
     for (size_t i = 0; i < COUNT_OF(routes); i++) {
-        if (is(e, routes[i].path))
+        if (is(e, routes[i].path)) {
             routes[i].call(d, e);
+            return;
+        }
     }
 }
 
