@@ -224,6 +224,7 @@ static void read_claimed(const struct redisReply *list, struct claimed *job)
     job->timeout_ms = words_number_at(list, 8);
     job->max_attempts = words_number_at(list, 9);
     job->waited_ms = words_number_at(list, 10);
+    job->alone = words_number_at(list, 11) == 1;
 }
 
 static void on_claim(void *arg, enum status status, const struct redisReply *reply)
@@ -257,7 +258,7 @@ enum status queue_claim(const struct queue *q, const struct claimant *in, claim_
 {
     struct words w;
     struct step *step;
-    if (!prepare(&w, 6 + in->queue_count, &step, arg))
+    if (!prepare(&w, 7 + in->queue_count, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.claim = fn;
     words_put(&w, in->worker);
@@ -266,6 +267,7 @@ enum status queue_claim(const struct queue *q, const struct claimant *in, claim_
     words_put_number(&w, q->settings->stream_ttl_ms);
     words_put(&w, in->types);
     words_put_number(&w, 1 + (int64_t)id_random_below(1000));
+    words_put_number(&w, (int64_t)in->most_alone);
     for (size_t i = 0; i < in->queue_count; i++)
         words_put(&w, in->queues[i]);
     return run(q, SCRIPT_CLAIM, &w, on_claim, step);
@@ -364,7 +366,7 @@ enum status queue_leave(const struct queue *q, const char *worker, redis_reply_f
 /* ---- finish and hand back ---- */
 
 /* How many words each attempt takes, and how many stand before them. */
-#define FINISH_WORDS 12
+#define FINISH_WORDS 13
 #define FINISH_HEAD 5
 
 static enum status read_finished(const struct redisReply *list, struct finish_result *result)
@@ -417,6 +419,7 @@ static void put_finish(struct words *w, const struct holding *job, const struct 
     words_put_number(w, in->policy.max_attempts);
     words_put_number(w, in->policy.backoff_ms);
     words_put_number(w, in->policy.backoff_max_ms);
+    words_put_number(w, in->alone);
 }
 
 /* How the dead are bounded; three words. */
@@ -452,16 +455,23 @@ static void on_hand_back(void *arg, enum status status, const struct redisReply 
     free(step);
 }
 
-enum status queue_hand_back(const struct queue *q, const struct holding *job, hand_back_fn *fn,
-                            void *arg)
+enum status queue_hand_back(const struct queue *q, const struct holding *job,
+                            const struct hand_back *in, hand_back_fn *fn, void *arg)
 {
+    static const struct hand_back plain = {.reason = "", .detail = ""};
     struct words w;
     struct step *step;
-    if (!prepare(&w, 2, &step, arg))
+    if (!prepare(&w, 6, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.hand_back = fn;
+    if (!in)
+        in = &plain;
     words_put(&w, job->id);
     words_put(&w, job->owner);
+    words_put_number(&w, in->alone);
+    words_put(&w, in->reason);
+    words_put(&w, in->detail);
+    words_put(&w, in->words);
     return run(q, SCRIPT_HAND_BACK, &w, on_hand_back, step);
 }
 

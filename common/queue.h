@@ -102,6 +102,7 @@ struct claimed {
     int64_t timeout_ms;   /* from now; 0: what the worker's policy says */
     int64_t max_attempts; /* the same */
     int64_t waited_ms;    /* from when it could be claimed */
+    bool alone;           /* it lost a shared process: now it is to have one of its own */
 };
 
 struct claimant {
@@ -110,6 +111,7 @@ struct claimant {
     size_t queue_count;
     const char *types; /* which the worker runs, each between spaces: " a b " */
     size_t most;       /* at most CLAIM_MOST are given */
+    size_t most_alone; /* of them, those that are to have a process of their own */
 };
 
 #define CLAIM_MOST 100
@@ -117,8 +119,8 @@ struct claimant {
 struct claim_result {
     const struct claimed *jobs;
     size_t count;
-    bool more;         /* jobs that this worker can run were left waiting */
-    bool passed;       /* jobs were passed over whose type another worker runs */
+    bool more;   /* jobs that this worker can run were left waiting */
+    bool passed; /* jobs were passed over whose type another worker runs, or beyond most_alone */
     int64_t due_in_ms; /* until the next delayed job can be claimed; -1: none is delayed */
 };
 
@@ -219,6 +221,7 @@ struct finish {
     const char *detail;          /* a sentence that the client is told; valid UTF-8 */
     const char *words;           /* the task's last words, kept on the job alone; NULL for none */
     bool retry;                  /* FAILED: whether another attempt makes sense */
+    bool alone;                  /* FAILED: further attempts have a process of their own */
     struct finish_policy policy; /* FAILED */
 };
 
@@ -251,8 +254,18 @@ MUST_CHECK enum status queue_finish(const struct queue *q, const struct holding 
 /* ---- hand back: unspent, to the head of its list, at once ---- */
 
 typedef void hand_back_fn(void *arg, enum status status, bool was_ours);
+
+/* Why it goes back; zeroed for no reason that anybody need know. */
+struct hand_back {
+    bool alone;         /* further attempts are to have a process of their own */
+    const char *reason; /* one word for the job's history; "" for none, and no entry there */
+    const char *detail; /* a sentence beside it */
+    const char *words;  /* as of finish */
+};
+
+/* in: NULL is a zeroed one. All borrowed for the call. */
 MUST_CHECK enum status queue_hand_back(const struct queue *q, const struct holding *job,
-                                       hand_back_fn *fn, void *arg);
+                                       const struct hand_back *in, hand_back_fn *fn, void *arg);
 
 /* ---- cancel: end a chat's job from outside ---- */
 

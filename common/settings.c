@@ -95,6 +95,7 @@ static const struct row table[] = {
 
     {"WORKER_QUEUES", KIND_NAMES, WORKER, AT(worker_queues), 0, 0, "default", "the queues to take jobs from, separated by commas; each is the first in its turn"},
     {"WORKER_MAX_JOBS", KIND_NUMBER, WORKER, AT(worker_max_jobs), 1, 10000, "10", "jobs at a time"},
+    {"WORKER_MAX_ALONE", KIND_NUMBER, WORKER, AT(worker_max_alone), 1, 10000, "50", "of them, jobs at a time that lost their shared task process and have one of their own"},
     {"WORKER_TASKS", KIND_TEXT, WORKER, AT(worker_tasks), 0, 0, "", "which command runs a type of job: type[marks]=command words;… (default: the built-in tasks)"},
     {"WORKER_DRAIN_MS", KIND_NUMBER, WORKER, AT(worker_drain_ms), 0, DAY_MS, "60000", "time to finish jobs after SIGTERM; the rest is handed back"},
     {"WORKER_RESEND_BYTES", KIND_BYTES, WORKER, AT(worker_resend_bytes), 4 * KIB, GIB, "1MiB", "written messages kept of a job, in case Redis loses them"},
@@ -102,6 +103,7 @@ static const struct row table[] = {
 
     {"TASK_MAX_LINE", KIND_BYTES, BOTH, AT(task_max_line_bytes), KIB, 16 * MIB, "256KiB", "longest line a task may write"},
     {"TASK_STOP_MS", KIND_NUMBER, WORKER, AT(task_stop_ms), 10, 600000, "2000", "from SIGTERM to SIGKILL for a task process"},
+    {"LEAT_SLOTS", KIND_NUMBER, TASK, AT(leat_slots), 0, 10000, "0", "set by the worker for a shared task process (the mark slots=n): up to so many jobs at once, each line behind its job's id"},
     {"TASK_MESSAGE_COUNT", KIND_NUMBER, WORKER | TASK, AT(task_message_count), 0, 1000000, "20", "messages that generate_messages writes"},
     {"TASK_MESSAGE_INTERVAL_MS", KIND_NUMBER, WORKER | TASK, AT(task_message_interval_ms), 0, 3600000, "500", "time between two of them"},
 };
@@ -364,5 +366,5 @@ void settings_log(const struct settings *s, enum settings_user user)
 bool settings_is_private(const char *variable)
 {
     return strncmp(variable, "REDIS_", strlen("REDIS_")) == 0 ||
-           strcmp(variable, "LEAT_KEY_PREFIX") == 0;
+           strcmp(variable, "LEAT_KEY_PREFIX") == 0 || strcmp(variable, "LEAT_SLOTS") == 0;
 }

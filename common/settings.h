@@ -72,11 +72,13 @@ struct settings {
     const char *worker_tasks;
     const char *worker_health_file;
     int64_t worker_max_jobs;
+    int64_t worker_max_alone;
     int64_t worker_drain_ms;
     int64_t worker_resend_bytes;
 
     int64_t task_max_line_bytes;
     int64_t task_stop_ms;
+    int64_t leat_slots;
     int64_t task_message_count;
     int64_t task_message_interval_ms;
 };
@@ -119,8 +121,8 @@ void settings_log(const struct settings *s, enum settings_user user);
 
 /**
  * settings_is_private(variable)
- * Whether an environment variable must not reach a task process: the ways to
- * Redis and its credentials.
+ * Whether an environment variable of ours must not reach a task process: the ways to
+ * Redis and its credentials, and LEAT_SLOTS, which only its worker sets.
  * Thread: any.
  */
 bool settings_is_private(const char *variable);

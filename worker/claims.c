@@ -149,6 +149,7 @@ static void claim(struct claims *c)
         .queue_count = c->options.queues->count,
         .types = c->options.types,
         .most = room(c) < CLAIM_MOST ? room(c) : CLAIM_MOST,
+        .most_alone = c->options.room_alone(c->options.arg),
     };
     if (claimant.most == 0)
         return;

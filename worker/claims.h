@@ -45,6 +45,8 @@ struct claims_options {
     void *arg;
     /* How many jobs may be taken now. */
     size_t (*room)(void *arg);
+    /* How many of them may be jobs that are to have a process of their own. */
+    size_t (*room_alone)(void *arg);
     /* Take them; comes also after claims_stop, for a claim that was under way. Borrowed. */
     void (*on_jobs)(void *arg, const struct claimed *jobs, size_t count);
     /* After claims_stop: no claim is under way any more. */

@@ -1,5 +1,5 @@
 /*
- * crew.c: one list of slots, looked through from end to end.
+ * crew.c: one list of slots, looked through from end to end; shares.c has another.
  *
  * A worker has some ten processes; starting one costs far more than a look at
  * all of them, so there are no lists by type or state that could disagree.
@@ -13,6 +13,8 @@
 
 #include "clock.h"
 #include "log.h"
+#include "shares.h"
+#include "slot.h"
 #include "spawn.h"
 
 #include <assert.h>
@@ -33,6 +35,7 @@ struct crew {
     struct slot_host host;
     struct member *members;
     size_t count, capacity;
+    struct shares shares;
     uv_timer_t timer;
     bool closed; /* nobody stays idle */
 };
@@ -65,6 +68,12 @@ static void on_gone(void *arg, struct slot *slot)
     crew->options.on_gone(crew->options.arg);
 }
 
+static void on_share_gone(void *arg)
+{
+    struct crew *crew = arg;
+    crew->options.on_gone(crew->options.arg);
+}
+
 /* ---- each second ---- */
 
 static bool is_ours(const struct crew *crew, pid_t pid)
@@ -73,7 +82,7 @@ static bool is_ours(const struct crew *crew, pid_t pid)
         if (slot_pid(crew->members[i].slot) == pid)
             return true;
     }
-    return false;
+    return shares_own(&crew->shares, pid);
 }
 
 static void wait_for_strangers(const struct crew *crew)
@@ -96,6 +105,7 @@ static void on_tick(uv_timer_t *timer)
         if (!member->busy && slot_is_fit(member->slot) && slot_idle_since(member->slot) < oldest)
             slot_end(member->slot);
     }
+    shares_tick(&crew->shares, oldest);
     wait_for_strangers(crew);
 }
 
@@ -151,11 +161,10 @@ static enum status take(struct crew *crew, const struct task *task, bool fresh,
     return status;
 }
 
-enum status crew_start(struct crew *crew, const struct crew_job *job, const struct slot_user *user,
-                       struct slot **slot)
+static enum status start_in_own(struct crew *crew, const struct crew_job *job,
+                                const struct place_user *user, struct place **place)
 {
     struct member *member;
-    *slot = NULL;
     enum status status = take(crew, job->task, job->fresh, &member);
     if (status != STATUS_OK)
         return status;
@@ -165,13 +174,26 @@ enum status crew_start(struct crew *crew, const struct crew_job *job, const stru
         return status;
     }
     member->busy = true;
-    *slot = member->slot;
+    *place = slot_place(member->slot);
     return STATUS_OK;
+}
+
+enum status crew_start(struct crew *crew, const struct crew_job *job, const struct place_user *user,
+                       struct place **place)
+{
+    struct shared *shared;
+    *place = NULL;
+    if (job->task->slots == 0)
+        return start_in_own(crew, job, user, place);
+    enum status status = shares_take(&crew->shares, job->task, job->id, job->alone, &shared);
+    if (status == STATUS_OK)
+        status = shared_give(shared, job->id, job->line, job->length, user, place);
+    return status;
 }
 
 size_t crew_ending(const struct crew *crew)
 {
-    size_t ending = 0;
+    size_t ending = shares_ending(&crew->shares);
     for (size_t i = 0; i < crew->count; i++)
         ending += !crew->members[i].busy && !slot_is_idle(crew->members[i].slot);
     return ending;
@@ -184,6 +206,7 @@ void crew_close(struct crew *crew)
         if (!crew->members[i].busy)
             slot_end(crew->members[i].slot);
     }
+    shares_close(&crew->shares);
 }
 
 void crew_kill(struct crew *crew)
@@ -192,11 +215,12 @@ void crew_kill(struct crew *crew)
         if (!crew->members[i].busy)
             slot_kill(crew->members[i].slot);
     }
+    shares_kill(&crew->shares);
 }
 
 bool crew_is_empty(const struct crew *crew)
 {
-    return crew->count == 0;
+    return crew->count == 0 && crew->shares.count == 0;
 }
 
 /* ---- the object ---- */
@@ -220,6 +244,13 @@ struct crew *crew_new(const struct crew_options *options)
         .on_freed = on_freed,
         .on_gone = on_gone,
     };
+    const struct shared_host shared = {
+        .loop = options->loop,
+        .settings = options->settings,
+        .environment = environment,
+        .keeper = options->keeper,
+    };
+    shares_init(&crew->shares, &shared, crew, on_share_gone);
     uv_timer_init(options->loop, &crew->timer);
     crew->timer.data = crew;
     uv_timer_start(&crew->timer, on_tick, TICK_MS, TICK_MS);
@@ -231,6 +262,7 @@ static void on_closed(uv_handle_t *handle)
     struct crew *crew = handle->data;
     free(crew->host.environment);
     free(crew->members);
+    shares_clear(&crew->shares);
     free(crew);
 }
 

@@ -6,6 +6,8 @@
  * long, and waits for processes that tasks left behind (where this worker is a
  * container's first process, they become its children).
  *
+ * A task with slots has shared processes (shares.h): few of them.
+ *
  * There are never more processes of a type than there were jobs at a time.
  * Thread: the loop's.
  */
@@ -13,8 +15,8 @@
 #define LEAT_CREW_H
 
 #include "base.h"
+#include "place.h"
 #include "settings.h"
-#include "slot.h"
 #include "status.h"
 #include "tasks.h"
 
@@ -37,19 +39,21 @@ MUST_CHECK struct crew *crew_new(const struct crew_options *options);
 /* A job for a process of this crew. All borrowed for the call; task until the process is gone. */
 struct crew_job {
     const struct task *task;
+    const char *id;
     const char *line; /* with its LF */
     size_t length;
     bool fresh; /* only a process that never had a job will do */
+    bool alone; /* of a task with slots: one that no other job gets */
 };
 
 /**
- * crew_start(crew, job, user, slot)
- * Give the job to an idle process or a new one. *slot is the crew's; the caller
- * may use it until user->on_end was called or slot_drop was.
- * STATUS_SYSTEM, STATUS_NO_MEMORY: no process has it, as of slot_new; *slot is NULL.
+ * crew_start(crew, job, user, place)
+ * Give the job to an idle process, a shared one or a new one. *place is the crew's;
+ * the caller may use it until user->on_end was called or place_drop was.
+ * STATUS_SYSTEM, STATUS_NO_MEMORY: no process has it, as of slot_new; *place is NULL.
  */
 MUST_CHECK enum status crew_start(struct crew *crew, const struct crew_job *job,
-                                  const struct slot_user *user, struct slot **slot);
+                                  const struct place_user *user, struct place **place);
 
 /* crew_ending(crew): processes without a job that are on their way out. They take up room. */
 size_t crew_ending(const struct crew *crew);

@@ -11,6 +11,8 @@
  */
 #include "lines.h"
 
+#include "job.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,11 +22,15 @@ void lines_init(struct lines *l, size_t most)
     *l = (struct lines){.most = most};
 }
 
+void lines_init_shared(struct lines *l, size_t most)
+{
+    *l = (struct lines){.most = most, .shared = true};
+}
+
 void lines_reset(struct lines *l)
 {
-    size_t most = l->most;
     buf_clear(&l->bytes);
-    lines_init(l, most);
+    *l = (struct lines){.most = l->most, .shared = l->shared};
 }
 
 char *lines_room(struct lines *l, size_t size)
@@ -90,20 +96,60 @@ static enum line_kind tell(const struct lines *l, char *data, size_t length, str
     return LINE_MESSAGE;
 }
 
+/* The longest piece without an LF that may still become a good line. */
+static size_t longest(const struct lines *l)
+{
+    return l->most + (l->shared ? JOB_ID_SIZE : 0);
+}
+
+static bool is_id_byte(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-';
+}
+
+/* `<job id> <line>`. Whether there is such a job is not known here. */
+static enum line_kind tell_shared(const struct lines *l, char *data, size_t length,
+                                  struct line *line)
+{
+    size_t at = 0;
+    while (at < length && at < JOB_ID_SIZE && is_id_byte(data[at]))
+        at++;
+    if (at != JOB_ID_SIZE - 1 || at == length || data[at] != ' ') {
+        snprintf(line->wrong, sizeof line->wrong,
+                 "line %" PRIu64 " does not begin with a job's id and a blank", l->count);
+        return LINE_NAMELESS;
+    }
+    line->id = data;
+    line->id_length = at;
+    return tell(l, data + at + 1, length - at - 1, line);
+}
+
+/* Up to the next LF, or all there is. False: the LF has not come yet. */
+static bool skip(struct lines *l)
+{
+    char *data = l->bytes.data + l->taken;
+    size_t length = l->bytes.length - l->taken;
+    char *end = memchr(data, '\n', length);
+    l->taken += end ? (size_t)(end - data) + 1 : length;
+    l->skipping = !end;
+    return !l->skipping;
+}
+
 enum line_kind lines_next(struct lines *l, bool at_end, struct line *line)
 {
-    if (lines_is_empty(l))
+    if (lines_is_empty(l) || (l->skipping && (!skip(l) || lines_is_empty(l))))
         return LINE_NONE;
     char *data = l->bytes.data + l->taken;
     size_t length = l->bytes.length - l->taken;
     char *end = memchr(data + l->searched, '\n', length - l->searched);
-    if (!end && !at_end && length <= l->most) {
+    if (!end && !at_end && length <= longest(l)) {
         l->searched = length;
         return LINE_NONE;
     }
     size_t used = end ? (size_t)(end - data) : length;
     l->taken += used + (end ? 1 : 0);
     l->searched = 0;
+    l->skipping = !end && l->shared;
     l->count++;
-    return tell(l, data, used, line);
+    return l->shared ? tell_shared(l, data, used, line) : tell(l, data, used, line);
 }

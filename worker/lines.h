@@ -9,6 +9,9 @@
  *     lines_filled(&lines, read(fd, room, 65536));
  *     while ((kind = lines_next(&lines, false, &line)) != LINE_NONE) …
  *
+ * A shared process writes `<job id> <line>`. There a line that breaks a rule is its
+ * job's alone: what is too long is skipped up to its LF, and the next line is read.
+ *
  * Thread: the owner's.
  */
 #ifndef LEAT_LINES_H
@@ -23,12 +26,16 @@ enum line_kind {
     LINE_MESSAGE, /* data, length: a JSON object, made one line (json_flatten) */
     LINE_DONE,    /* {"leat":"done"} */
     LINE_FAILED,  /* {"leat":"failed"}: control */
-    LINE_WRONG,   /* breaks a rule: wrong says which; nothing that follows is meant */
+    LINE_WRONG,   /* breaks a rule: wrong says which. Only of a shared process is what follows meant
+                   */
+    LINE_NAMELESS, /* of a shared process: no job can be told; wrong says so */
 };
 
 struct line {
     const char *data; /* borrowed until the next call of any function here */
     size_t length;
+    const char *id; /* of a shared process: the job's, not terminated; borrowed like data */
+    size_t id_length;
     struct json_control control;
     char wrong[160]; /* a sentence, ASCII */
 };
@@ -38,12 +45,17 @@ struct lines {
     struct buf bytes;
     size_t taken;    /* bytes at the front that were given out */
     size_t searched; /* bytes behind those without an LF */
-    size_t most;     /* the longest line */
+    size_t most;     /* the longest line, without an id before it */
+    bool shared;     /* each line begins with a job's id and a blank */
+    bool skipping;   /* up to the next LF everything belongs to a line that was too long */
     uint64_t count;  /* lines given out since the last reset */
 };
 
 /* lines_init(l, most): empty; lines of at most `most` bytes. */
 void lines_init(struct lines *l, size_t most);
+
+/* lines_init_shared(l, most): the same for a shared process: `<job id> <line>`. */
+void lines_init_shared(struct lines *l, size_t most);
 
 /* lines_reset(l): forget what is there, give the memory back, count from 1 again. */
 void lines_reset(struct lines *l);

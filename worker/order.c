@@ -18,6 +18,7 @@ bool order_init(struct order *o, const struct claimed *job, int64_t timeout_ms)
 {
     *o = (struct order){
         .number = job->number,
+        .alone = job->alone,
         .timeout_ms = timeout_ms,
         .claimed_ms = clock_steady_ms(),
     };

@@ -21,6 +21,7 @@ struct order {
     char chat_id[JOB_NAME_SIZE];
     char type[JOB_NAME_SIZE];
     uint64_t number; /* which attempt, from 1 */
+    bool alone;      /* it is to have a process of its own */
     int64_t timeout_ms;
     int64_t claimed_ms; /* steady clock */
     struct buf payload; /* empty: none */

@@ -92,6 +92,15 @@ static size_t room(void *arg)
     return taken < most ? most - taken : 0;
 }
 
+static size_t room_alone(void *arg)
+{
+    const struct pool *pool = arg;
+    size_t most = (size_t)pool->settings->worker_max_alone, taken = 0;
+    for (size_t i = 0; i < pool->run_count; i++)
+        taken += run_is_alone(pool->runs[i]);
+    return taken < most ? most - taken : 0;
+}
+
 static void on_rested(uv_timer_t *timer)
 {
     struct pool *pool = timer->data;
@@ -467,6 +476,7 @@ static bool make_parts(struct pool *pool)
         .types = buf_text(&pool->types),
         .arg = pool,
         .room = room,
+        .room_alone = room_alone,
         .on_jobs = on_jobs,
         .on_stopped = on_stopped,
     };

@@ -13,7 +13,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -174,6 +176,21 @@ const char *process_words(const struct process *p, size_t *length)
     return buf_text(&p->words);
 }
 
+const char *process_end_text(const struct process_end *end, char *out, size_t size)
+{
+    const char *word = end->signal ? sigabbrev_np(end->signal) : NULL;
+    if (end->signal)
+        snprintf(out, size, "killed by signal %d (SIG%s)", end->signal, word ? word : "?");
+    else
+        snprintf(out, size, "exit status %" PRId64, end->status);
+    return end->signal ? "signal" : end->status ? "exit" : "";
+}
+
+bool process_is_short_of(int bad)
+{
+    return bad == UV_ENOMEM || bad == UV_EMFILE || bad == UV_ENFILE || bad == UV_EAGAIN;
+}
+
 /* ---- closing ---- */
 
 static void on_closed(uv_handle_t *handle)
@@ -183,6 +200,7 @@ static void on_closed(uv_handle_t *handle)
         return;
     buf_clear(&p->words);
     buf_clear(&p->feed);
+    buf_clear(&p->unfed);
     p->options.on_closed(p->options.arg);
 }
 
@@ -289,6 +307,8 @@ static void on_exit_of(uv_process_t *handle, int64_t status, int signal)
 
 /* ---- feeding ---- */
 
+static void write_unfed(struct process *p);
+
 static void on_written(uv_write_t *request, int bad)
 {
     struct process *p = CONTAINER_OF(request, struct process, write);
@@ -296,8 +316,40 @@ static void on_written(uv_write_t *request, int bad)
     buf_clear(&p->feed);
     /* A task may well close its standard input unread. */
     p->feed_failed = bad != 0;
-    if (!p->options.task->reuse)
+    if (p->options.task->slots > 0)
+        write_unfed(p);
+    else if (!p->options.task->reuse)
         close_in(p);
+}
+
+/* What was sent meanwhile goes in one write. */
+static void write_unfed(struct process *p)
+{
+    if (p->unfed.length == 0 || p->feeding || p->feed_failed || !p->in_open)
+        return;
+    struct buf empty = p->feed;
+    p->feed = p->unfed;
+    p->unfed = empty;
+    buf_reset(&p->unfed);
+    p->feeding = true;
+    uv_buf_t bytes = uv_buf_init(p->feed.data, (unsigned)p->feed.length);
+    if (uv_write(&p->write, (uv_stream_t *)&p->spawned.in, &bytes, 1, on_written) != 0) {
+        p->feeding = false;
+        p->feed_failed = true;
+    }
+}
+
+bool process_send(struct process *p, const char *line, size_t length)
+{
+    if (!p->in_open || p->feed_failed || p->unfed.length + length > UINT32_MAX)
+        return false;
+    buf_add(&p->unfed, line, length);
+    if (!buf_ok(&p->unfed)) {
+        p->unfed.failed = false;
+        return false;
+    }
+    write_unfed(p);
+    return true;
 }
 
 bool process_feed(struct process *p, const char *line, size_t length)
@@ -316,6 +368,11 @@ bool process_feed(struct process *p, const char *line, size_t length)
         uv_write(&p->write, (uv_stream_t *)&p->spawned.in, &bytes, 1, on_written) != 0)
         on_written(&p->write, UV_EPIPE);
     return true;
+}
+
+bool process_can_be_sent(const struct process *p)
+{
+    return p->phase == PROCESS_RUNNING && p->in_open && p->out_open && !p->feed_failed;
 }
 
 bool process_has_read(const struct process *p)

@@ -82,7 +82,8 @@ struct process {
     bool group_empty; /* its number may be somebody else's: no more signals */
     struct process_end end;
     struct buf words; /* the newest of standard error */
-    struct buf feed;  /* the line that is being written */
+    struct buf feed;  /* the line that is being written, or several of a shared process */
+    struct buf unfed; /* what comes behind it (process_send) */
     size_t feed_length;
     uv_write_t write;
     bool feeding;
@@ -105,8 +106,19 @@ MUST_CHECK int process_start(struct process *p, const struct process_options *op
  */
 MUST_CHECK bool process_feed(struct process *p, const char *line, size_t length);
 
+/**
+ * process_send(p, line, length)
+ * Write a line to standard input behind what was sent before; it stays open. For
+ * a shared process, which is never fed. Copies it. False: no memory, or its
+ * standard input is closed.
+ */
+MUST_CHECK bool process_send(struct process *p, const char *line, size_t length);
+
 /* process_has_read(p): all that was fed was read; its pipes are as they were at the start. */
 bool process_has_read(const struct process *p);
+
+/* process_can_be_sent(p): RUNNING, and its pipes are open. */
+bool process_can_be_sent(const struct process *p);
 
 /* process_is_silent(p): RUNNING, and no output waits to be read. */
 bool process_is_silent(const struct process *p);
@@ -125,6 +137,17 @@ void process_hurry(struct process *p);
 
 /* process_kill(p): SIGKILL to the group now. */
 void process_kill(struct process *p);
+
+/**
+ * process_end_text(end, out, size)
+ * Why an attempt ended with its process: "exit", "signal", or "" for exit code 0.
+ * out: the same as a sentence, ASCII.
+ */
+const char *process_end_text(const struct process_end *end, char *out, size_t size);
+
+/* process_is_short_of(bad): of process_start: memory, descriptors or processes are used up here,
+   for now; nothing is wrong with the task. */
+bool process_is_short_of(int bad);
 
 /* process_words(p, length): its last words, blanks at the end taken off. Borrowed; not checked. */
 const char *process_words(const struct process *p, size_t *length);

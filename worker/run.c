@@ -42,7 +42,7 @@ struct run {
     struct order order;
     const struct task *task;
     struct finish_policy policy;
-    struct slot *slot;
+    struct place *slot;
     struct outbox outbox;
     bool full;      /* Redis is out of memory: the task is not read */
     bool look;      /* an append is wanted even without messages */
@@ -54,9 +54,10 @@ struct run {
     unsigned gone_count;
     unsigned refused_count;
 
-    /* The verdict, from FINISHING on. */
+    /* The verdict, from FINISHING on, or why the job goes back. */
     enum finish_how how;
     bool retry;
+    bool alone; /* the next attempt is to have a process of its own */
     struct buf reason, detail, words;
     struct finishing finishing; /* the step finish, while it is under way */
 
@@ -135,10 +136,10 @@ void run_revive(struct run *run)
 
 static void drop_slot(struct run *run)
 {
-    struct slot *slot = run->slot;
+    struct place *slot = run->slot;
     run->slot = NULL;
     if (slot)
-        slot_drop(slot);
+        place_drop(slot);
 }
 
 void run_lose(struct run *run, const char *event)
@@ -191,7 +192,7 @@ static void abandon(struct run *run, const char *reason, const char *detail)
     run->abandoned = true;
     outbox_clear(&run->outbox);
     if (run->phase == WORKING)
-        slot_stop(run->slot, reason, detail);
+        place_stop(run->slot, reason, detail);
     else if (run->phase == FINISHING && run->how == FINISH_DONE)
         set_verdict(run, FINISH_FAILED, reason, detail, true);
 }
@@ -221,9 +222,9 @@ static void apply_flow(struct run *run)
         return;
     size_t waiting = outbox_waiting_bytes(&run->outbox);
     if (run->full || waiting > FLOW_MOST_BYTES)
-        slot_pause(run->slot);
+        place_pause(run->slot);
     else if (waiting < FLOW_MOST_BYTES / 2)
-        slot_resume(run->slot);
+        place_resume(run->slot);
 }
 
 static const char *step_name(enum step step)
@@ -365,6 +366,7 @@ static void send_finish(struct run *run)
                 .detail = buf_text(&run->detail),
                 .words = buf_ok(&run->words) ? buf_text(&run->words) : NULL,
                 .retry = run->retry,
+                .alone = run->alone,
                 .policy = run->policy,
             },
         .fn = on_finished,
@@ -386,6 +388,17 @@ static void on_handed_back(void *arg, enum status status, bool was_ours)
                  LOG_I("was_ours", was_ours));
         settle(run);
     }
+}
+
+static enum status send_hand_back(struct run *run)
+{
+    const struct hand_back in = {
+        .alone = run->alone,
+        .reason = buf_text(&run->reason),
+        .detail = buf_text(&run->detail),
+        .words = buf_ok(&run->words) ? buf_text(&run->words) : NULL,
+    };
+    return queue_hand_back(run->host->queue, &run->order.holding, &in, on_handed_back, run);
 }
 
 static enum step wanted_step(const struct run *run)
@@ -419,7 +432,7 @@ static void next(struct run *run)
     else if (step == FINISH)
         send_finish(run);
     else
-        status = queue_hand_back(run->host->queue, &run->order.holding, on_handed_back, run);
+        status = send_hand_back(run);
     if (status != STATUS_OK) {
         run->step = NONE;
         take_failure(run, step, status);
@@ -443,18 +456,32 @@ static void take_message(void *arg, const char *data, size_t length)
 
 static void give_to_crew(struct run *run, bool fresh);
 
-static void take_end(void *arg, const struct slot_report *report)
+/* Another attempt, at no cost: what it was that ended the shared process nobody knows. */
+static void take_lost(struct run *run, const struct place_report *report)
+{
+    log_info("shared_lost", LOG_S("job", run->order.id), LOG_I("attempt", run->order.number),
+             LOG_I("alone", report->alone));
+    set_verdict(run, FINISH_DIED, report->reason, report->detail, true);
+    buf_puts(&run->words, report->words);
+    run->alone = report->alone;
+    begin_returning(run);
+}
+
+static void take_end(void *arg, const struct place_report *report)
 {
     static const enum finish_how how[] = {
-        [SLOT_DONE] = FINISH_DONE, [SLOT_FAILED] = FINISH_FAILED, [SLOT_DIED] = FINISH_DIED};
+        [PLACE_DONE] = FINISH_DONE, [PLACE_FAILED] = FINISH_FAILED, [PLACE_DIED] = FINISH_DIED};
     struct run *run = arg;
     run->slot = NULL;
-    if (run->phase == WORKING && report->end == SLOT_UNREAD) {
+    if (run->phase == WORKING && report->end == PLACE_UNREAD) {
         log_info("process_replaced", LOG_S("job", run->order.id), LOG_S("type", run->order.type));
         give_to_crew(run, true);
+    } else if (run->phase == WORKING && report->end == PLACE_LOST) {
+        take_lost(run, report);
     } else if (run->phase == WORKING) {
         set_verdict(run, how[report->end], report->reason, report->detail, report->retry);
         buf_puts(&run->words, report->words);
+        run->alone = report->alone;
         begin_finishing(run);
     }
     next(run);
@@ -467,17 +494,24 @@ static void on_timeout(uv_timer_t *timer)
     log_warn("timeout", LOG_S("job", run->order.id), LOG_I("attempt", run->order.number),
              LOG_I("timeout_ms", run->order.timeout_ms));
     snprintf(detail, sizeof detail, "not done within %" PRId64 " ms", run->order.timeout_ms);
-    slot_stop(run->slot, "timeout", detail);
+    place_stop(run->slot, "timeout", detail);
 }
 
 /* The caller goes on with next(). */
 static void give_to_crew(struct run *run, bool fresh)
 {
     struct buf line = {0};
-    const struct slot_user user = {run, take_message, take_end};
+    const struct place_user user = {run, take_message, take_end};
     enum status status = STATUS_NO_MEMORY;
     order_write(&run->order, &line);
-    struct crew_job job = {run->task, line.data, line.length, fresh};
+    struct crew_job job = {
+        .task = run->task,
+        .id = run->order.id,
+        .line = line.data,
+        .length = line.length,
+        .fresh = fresh,
+        .alone = run->order.alone,
+    };
     if (buf_ok(&line))
         status = crew_start(run->host->crew, &job, &user, &run->slot);
     buf_clear(&line);
@@ -536,10 +570,10 @@ void run_hand_back(struct run *run, bool now)
     if (run->phase == WORKING) {
         begin_returning(run);
         if (run->slot)
-            slot_stop(run->slot, "handed_back", "");
+            place_stop(run->slot, "handed_back", "");
     }
     if (run->phase == RETURNING && run->slot && now)
-        slot_kill(run->slot);
+        place_kill(run->slot);
     next(run);
 }
 
@@ -557,6 +591,11 @@ void run_look(struct run *run)
         run->look = true;
     run->appended = false;
     next(run);
+}
+
+bool run_is_alone(const struct run *run)
+{
+    return run->order.alone;
 }
 
 const struct holding *run_holding(const struct run *run)

@@ -95,6 +95,9 @@ void run_forget(struct run *run);
 /* run_look(run): look at the stream with the next step, if none was made since the last look. */
 void run_look(struct run *run);
 
+/* run_is_alone(run): the job is to have a process that no other job gets. */
+bool run_is_alone(const struct run *run);
+
 /* run_holding(run): how the steps name the job. Borrowed until it is settled. */
 const struct holding *run_holding(const struct run *run);
 

@@ -20,12 +20,12 @@
 #include "process.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct slot {
+    struct place place;
     const struct slot_host *host;
     const struct task *task;
     struct process process;
@@ -33,13 +33,13 @@ struct slot {
     int64_t idle_since_ms;
     bool busy; /* has a job, or had one and is not fit for another */
 
-    struct slot_user user; /* on_end is NULL when there is none */
-    uint64_t jobs;         /* given so far */
-    bool spoke;            /* it wrote something since it got the line */
+    struct place_user user; /* on_end is NULL when there is none */
+    uint64_t jobs;          /* given so far */
+    bool spoke;             /* it wrote something since it got the line */
 
     /* What the attempt came to. */
     bool decided;
-    enum slot_end end;
+    enum place_end end;
     bool retry;
     char reason[JSON_REASON_SIZE];
     char sentence[200];
@@ -52,7 +52,7 @@ static bool is_listening(const struct slot *slot)
 
 /* ---- the attempt's end ---- */
 
-static void decide(struct slot *slot, enum slot_end end, const char *reason, const char *sentence)
+static void decide(struct slot *slot, enum place_end end, const char *reason, const char *sentence)
 {
     if (!is_listening(slot))
         return;
@@ -67,24 +67,24 @@ static void decide(struct slot *slot, enum slot_end end, const char *reason, con
 
 static void report(struct slot *slot)
 {
-    struct slot_user user = slot->user;
+    struct place_user user = slot->user;
     struct buf detail = {0}, words = {0};
     char reason[sizeof slot->reason];
     memcpy(reason, slot->reason, sizeof reason);
-    if (slot->end != SLOT_DONE) {
+    if (slot->end != PLACE_DONE) {
         size_t length;
         const char *last = process_words(&slot->process, &length);
         json_utf8_clean(&detail, slot->sentence, strlen(slot->sentence));
         json_utf8_clean(&words, last, length);
     }
-    struct slot_report told = {
+    struct place_report told = {
         .end = slot->end,
         .reason = reason,
         .detail = buf_ok(&detail) ? buf_text(&detail) : "",
         .words = buf_ok(&words) ? buf_text(&words) : "",
         .retry = slot->retry,
     };
-    slot->user = (struct slot_user){0};
+    slot->user = (struct place_user){0};
     slot->host->on_freed(slot->host->arg, slot, !slot->busy);
     user.on_end(user.arg, &told);
     buf_clear(&detail);
@@ -93,20 +93,13 @@ static void report(struct slot *slot)
 
 static void decide_by_exit(struct slot *slot, const struct process_end *end)
 {
+    static const enum place_end ends[] = {PLACE_DONE, PLACE_FAILED, PLACE_DIED};
     char sentence[sizeof slot->sentence];
-    if (slot->jobs > 1 && end->unread && !slot->spoke) {
-        decide(slot, SLOT_UNREAD, "", "");
-    } else if (end->signal != 0) {
-        const char *word = sigabbrev_np(end->signal);
-        snprintf(sentence, sizeof sentence, "killed by signal %d (SIG%s)", end->signal,
-                 word ? word : "?");
-        decide(slot, SLOT_DIED, "signal", sentence);
-    } else if (end->status != 0) {
-        snprintf(sentence, sizeof sentence, "exit status %" PRId64, end->status);
-        decide(slot, SLOT_FAILED, "exit", sentence);
-    } else {
-        decide(slot, SLOT_DONE, "", "");
-    }
+    const char *reason = process_end_text(end, sentence, sizeof sentence);
+    if (slot->jobs > 1 && end->unread && !slot->spoke)
+        decide(slot, PLACE_UNREAD, "", "");
+    else
+        decide(slot, ends[end->signal ? 2 : end->status ? 1 : 0], reason, *reason ? sentence : "");
 }
 
 static void on_over(void *arg, const struct process_end *end)
@@ -124,7 +117,7 @@ static void on_over(void *arg, const struct process_end *end)
 /* Told at once. It is kept if it read its line whole and said nothing after `done`. */
 static void take_done(struct slot *slot)
 {
-    decide(slot, SLOT_DONE, "", "");
+    decide(slot, PLACE_DONE, "", "");
     if (slot->task->reuse && process_has_read(&slot->process) && lines_is_empty(&slot->lines)) {
         slot->busy = false;
         slot->idle_since_ms = clock_steady_ms();
@@ -146,12 +139,13 @@ static void take_line(struct slot *slot, enum line_kind kind, const struct line 
         take_done(slot);
         break;
     case LINE_FAILED:
-        decide(slot, SLOT_FAILED, *line->control.reason ? line->control.reason : "failed", "");
+        decide(slot, PLACE_FAILED, *line->control.reason ? line->control.reason : "failed", "");
         slot->retry = line->control.retry;
         process_leave(&slot->process);
         break;
     case LINE_WRONG:
-        decide(slot, SLOT_FAILED, "line", line->wrong);
+    case LINE_NAMELESS: /* comes of shared processes alone */
+        decide(slot, PLACE_FAILED, "line", line->wrong);
         process_stop(&slot->process);
         break;
     }
@@ -193,7 +187,7 @@ static char *room(void *arg, size_t size)
 /* ---- the job ---- */
 
 enum status slot_give(struct slot *slot, const char *line, size_t length,
-                      const struct slot_user *user)
+                      const struct place_user *user)
 {
     assert(!slot->busy && !slot->user.on_end);
     if (!process_feed(&slot->process, line, length))
@@ -230,7 +224,7 @@ void slot_resume(struct slot *slot)
 
 void slot_stop(struct slot *slot, const char *reason, const char *sentence)
 {
-    decide(slot, SLOT_FAILED, reason, sentence);
+    decide(slot, PLACE_FAILED, reason, sentence);
     process_hurry(&slot->process);
 }
 
@@ -238,7 +232,7 @@ void slot_drop(struct slot *slot)
 {
     if (!slot->user.on_end)
         return;
-    slot->user = (struct slot_user){0};
+    slot->user = (struct place_user){0};
     slot->host->on_freed(slot->host->arg, slot, false);
     process_hurry(&slot->process);
 }
@@ -251,6 +245,44 @@ void slot_end(struct slot *slot)
 void slot_kill(struct slot *slot)
 {
     process_kill(&slot->process);
+}
+
+static struct slot *slot_of(struct place *place)
+{
+    return CONTAINER_OF(place, struct slot, place);
+}
+
+static void pause_place(struct place *place)
+{
+    slot_pause(slot_of(place));
+}
+
+static void resume_place(struct place *place)
+{
+    slot_resume(slot_of(place));
+}
+
+static void stop_place(struct place *place, const char *reason, const char *sentence)
+{
+    slot_stop(slot_of(place), reason, sentence);
+}
+
+static void drop_place(struct place *place)
+{
+    slot_drop(slot_of(place));
+}
+
+static void kill_place(struct place *place)
+{
+    slot_kill(slot_of(place));
+}
+
+static const struct place_ways ways = {pause_place, resume_place, stop_place, drop_place,
+                                       kill_place};
+
+struct place *slot_place(struct slot *slot)
+{
+    return &slot->place;
 }
 
 const struct task *slot_task(const struct slot *slot)
@@ -280,18 +312,13 @@ static void on_closed(void *arg)
     free(slot);
 }
 
-/* Nothing is wrong with the task: memory, descriptors or processes are used up here, for now. */
-static bool is_short_of(int bad)
-{
-    return bad == UV_ENOMEM || bad == UV_EMFILE || bad == UV_ENFILE || bad == UV_EAGAIN;
-}
-
 enum status slot_new(const struct slot_host *host, const struct task *task, struct slot **out)
 {
     struct slot *slot = calloc(1, sizeof *slot);
     *out = NULL;
     if (!slot)
         return STATUS_NO_MEMORY;
+    slot->place.ways = &ways;
     slot->host = host;
     slot->task = task;
     slot->idle_since_ms = clock_steady_ms();
@@ -311,7 +338,7 @@ enum status slot_new(const struct slot_host *host, const struct task *task, stru
     int bad = process_start(&slot->process, &options);
     if (bad) {
         log_error("task_not_started", LOG_S("type", task->type), LOG_S("why", uv_strerror(bad)));
-        return is_short_of(bad) ? STATUS_NO_MEMORY : STATUS_SYSTEM;
+        return process_is_short_of(bad) ? STATUS_NO_MEMORY : STATUS_SYSTEM;
     }
     *out = slot;
     return STATUS_OK;

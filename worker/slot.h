@@ -5,11 +5,9 @@
  * With `done` a process that may be reused is IDLE again; any other is on its
  * way out and takes no more jobs.
  *
- * An attempt is going on; then decided (what it came to is known, what the task
- * still says is thrown away); then reported (on_end was called). `done` is
- * reported at once. Everything else is reported when the process and its group
- * are gone, so that two attempts never run side by side and the last words are
- * whole. Until then there is a user, after that there is none.
+ * A slot is a place (place.h: decided, reported). `done` is reported at once.
+ * Everything else is reported when the process and its group are gone, so that two
+ * attempts never run side by side and the last words are whole.
  *
  * Invariants: only IDLE slots take jobs. on_end is called exactly once for each
  * slot_give, unless slot_drop came before. Who says first what the attempt came
@@ -23,6 +21,7 @@
 #define LEAT_SLOT_H
 
 #include "base.h"
+#include "place.h"
 #include "settings.h"
 #include "status.h"
 #include "tasks.h"
@@ -44,30 +43,6 @@ struct slot_host {
     void (*on_gone)(void *arg, struct slot *slot);
 };
 
-enum slot_end {
-    SLOT_DONE,
-    SLOT_FAILED,
-    SLOT_DIED,   /* killed by a signal that was not ours */
-    SLOT_UNREAD, /* a reused process had gone before it read the line: no attempt took place */
-};
-
-/* What an attempt came to. The texts are borrowed until on_end returns. */
-struct slot_report {
-    enum slot_end end;
-    const char *reason; /* done: ""; a task's own word, or exit, signal, line, timeout … */
-    const char *detail; /* a sentence for the client, valid UTF-8; may be "" */
-    const char *words;  /* the end of standard error, for the operator alone; valid UTF-8 */
-    bool retry;         /* failed: whether another attempt makes sense */
-};
-
-struct slot_user {
-    void *arg;
-    /* A message: one line without LF, a checked JSON object. Borrowed. */
-    void (*on_message)(void *arg, const char *data, size_t length);
-    /* The attempt is over; nothing of it comes after. */
-    void (*on_end)(void *arg, const struct slot_report *report);
-};
-
 /**
  * slot_new(host, task, slot)
  * Start a process for task. Borrows both until on_gone. The slot is IDLE.
@@ -85,11 +60,14 @@ MUST_CHECK enum status slot_new(const struct slot_host *host, const struct task 
  * Copies all. STATUS_NO_MEMORY: nothing changed.
  */
 MUST_CHECK enum status slot_give(struct slot *slot, const char *line, size_t length,
-                                 const struct slot_user *user);
+                                 const struct place_user *user);
 
 /* slot_is_idle(slot): IDLE. slot_is_fit(slot): and silent as it should be. */
 bool slot_is_idle(const struct slot *slot);
 bool slot_is_fit(const struct slot *slot);
+
+/* slot_place(slot): the attempt's place in it, for its user. Borrowed. */
+struct place *slot_place(struct slot *slot);
 
 /**
  * slot_pause(slot), slot_resume(slot)

@@ -42,6 +42,19 @@ char **spawn_environment(void)
     return environment;
 }
 
+char **spawn_environment_with(char **environment, char *variable)
+{
+    size_t count = 0;
+    while (environment[count])
+        count++;
+    char **longer = calloc(count + 2, sizeof *longer);
+    if (!longer)
+        return NULL;
+    memcpy(longer, environment, count * sizeof *longer);
+    longer[count] = variable;
+    return longer;
+}
+
 static void close_both(uv_file ends[2])
 {
     for (int i = 0; i < 2; i++) {

@@ -33,6 +33,13 @@ struct spawned {
 MUST_CHECK char **spawn_environment(void);
 
 /**
+ * spawn_environment_with(environment, variable)
+ * A longer copy of such an array, variable ("NAME=value") behind it. Gives as
+ * above; borrows variable as well. NULL: no memory.
+ */
+MUST_CHECK char **spawn_environment_with(char **environment, char *variable);
+
+/**
  * spawn_task(loop, task, environment, spawned, on_exit)
  * Start task's program. Borrows all.
  *

@@ -71,11 +71,12 @@ static bool no_memory(struct buf *error)
 
 /* ---- marks ---- */
 
-/* Marks that are numbers, and the setting that each goes before. */
+/* Marks that are numbers, and the setting that each goes before, or sets in its processes. */
 static const struct {
     const char *name, *variable;
     size_t offset;
 } numbers[] = {
+    {"slots", "LEAT_SLOTS", offsetof(struct task, slots)},
     {"max_attempts", "JOB_MAX_ATTEMPTS", offsetof(struct task, max_attempts)},
     {"timeout_ms", "JOB_TIMEOUT_MS", offsetof(struct task, timeout_ms)},
     {"backoff_ms", "RETRY_BACKOFF_MS", offsetof(struct task, backoff_ms)},
@@ -98,6 +99,8 @@ static bool read_number(struct task *task, size_t which, const char *mark, const
     if (*number != 0)
         return wrong_mark(task, numbers[which].name, "is there twice", error);
     bool good = settings_read_number(numbers[which].variable, value, number, &expected);
+    if (good && *number == 0)
+        return wrong_mark(task, mark, "is 0: leave it out", error);
     if (!good) {
         wrong_mark(task, mark, "is not ", error);
         buf_puts(error, buf_text(&expected));
@@ -120,10 +123,8 @@ static bool read_mark(struct task *task, const char *mark, struct buf *error)
         if (strlen(numbers[i].name) == length && memcmp(mark, numbers[i].name, length) == 0)
             return read_number(task, i, mark, equals + 1, error);
     }
-    if (strncmp(mark, "slots=", strlen("slots=")) == 0)
-        return wrong_mark(task, "slots=n", "is not supported yet", error);
     return wrong_mark(task, *mark ? mark : "[]",
-                      "is none of reuse, max_attempts=n, timeout_ms=n, backoff_ms=n, "
+                      "is none of reuse, slots=n, max_attempts=n, timeout_ms=n, backoff_ms=n, "
                       "backoff_max_ms=n",
                       error);
 }

@@ -8,7 +8,8 @@
  * after the last semicolon are allowed. A command is split at blanks, no shell.
  *
  * Marks, in any order, each once: `reuse`, one job after the other (else a process
- * a job); `max_attempts=`, `timeout_ms=`, `backoff_ms=`, `backoff_max_ms=`, for this
+ * a job); `slots=n`, up to n jobs at once in one process, and one after the other
+ * (shared.h); `max_attempts=`, `timeout_ms=`, `backoff_ms=`, `backoff_max_ms=`, for this
  * type instead of JOB_MAX_ATTEMPTS, JOB_TIMEOUT_MS, RETRY_BACKOFF_MS,
  * RETRY_BACKOFF_MAX_MS, and within their bounds.
  *
@@ -24,7 +25,8 @@
 /* One type of job and its command. owner: its struct tasks. */
 struct task {
     char type[JOB_NAME_SIZE];
-    bool reuse; /* one job after the other in one process */
+    bool reuse;    /* one job after the other in one process */
+    int64_t slots; /* up to so many at once in one process; 0: one */
     /* Its own policy; 0 where it has none. */
     int64_t max_attempts;
     int64_t timeout_ms;

@@ -1,9 +1,9 @@
 -- claim: become the owner of waiting jobs.
 --
 -- ARGV: 1 worker, 2 most (100 at most), 3 lease_ms, 4 stream ttl, 5 types (" a b "),
---       6 a random number from 1 to 1000, 7… queues
+--       6 a random number from 1 to 1000, 7 most that are to be alone, 8… queues
 -- Answers {{more, passed, due_in_ms}, {id, owner, type, feature, chat, payload, A, number, timeout_ms,
--- max_attempts, waited_ms}, …}; the numbers 0 where the job did not ask.
+-- max_attempts, waited_ms, alone (1|0)}, …}; the numbers 0 where the job did not ask.
 --
 -- The queues in the order given; within one the most urgent priority first, within it a feature's
 -- turn, within that first in, first out; every tenth job is taken from the least urgent end, so that
@@ -11,6 +11,7 @@
 -- gets one. A job whose type other workers of the queue run is passed over and keeps its place, one that
 -- nobody ever ran is given, to fail.
 local worker, lease, ttl, types = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
+local alone_left = tonumber(ARGV[7])
 local now, counters = now_ms(), {}
 local now_text, lease_end = text(now), text(now + lease)
 local jobs, elsewhere = {{}}, {}
@@ -81,13 +82,14 @@ local function start(id, h)
         'number', h.number, 'started', now_text)
     local payload = h.size ~= '0' and redis.call('HGET', key_job(id), 'payload') or ''
     jobs[#jobs + 1] = {id, owner, h.type, h.feature_id, h.chat_id, payload, attempt, h.number,
-        h.timeout_ms or '0', h.max_attempts or '0', now - h.ready}
+        h.timeout_ms or '0', h.max_attempts or '0', now - h.ready, h.alone or '0'}
+    if h.alone then alone_left = alone_left - 1 end
 end
 
 -- What is needed of a job that starts.
 local function read_waiting(id)
     return read(key_job(id), 'state', 'type', 'feature_id', 'chat_id', 'size', 'first', 'attempt',
-        'attempts', 'deaths', 'max_attempts', 'timeout_ms', 'deadline', 'ready', 'replaces')
+        'attempts', 'deaths', 'max_attempts', 'timeout_ms', 'deadline', 'ready', 'replaces', 'alone')
 end
 
 -- What could not be taken goes back to where it stood. A whole hundred in a row goes to the end of its
@@ -117,7 +119,7 @@ local function claim_from(queue, c, most)
             h.popped = true
             end_expired(counters, id, h, now, ttl)
             expired = expired + 1
-        elseif not string.find(types, ' ' .. h.type .. ' ', 1, true)
+        elseif h.alone and alone_left <= 0 or not string.find(types, ' ' .. h.type .. ' ', 1, true)
             and is_run_elsewhere(queue, h.type) then
             aside[#aside + 1] = one
         else
@@ -159,7 +161,7 @@ local function look_at(queue)
     end
 end
 -- A queue whose keys are broken is left out.
-for i = 7, #ARGV do pcall(function() look_at(ARGV[i]) end) end
+for i = 8, #ARGV do pcall(function() look_at(ARGV[i]) end) end
 local share = math.ceil(waiting / math.max(1, redis.call('ZCARD', key_workers())))
 local most = math.max(1, math.min(tonumber(ARGV[2]), 100, share))
 local more, passed, due_in = 0, 0, -1

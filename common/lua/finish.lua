@@ -3,7 +3,7 @@
 -- ARGV: 1 stream ttl, 2 most deaths, 3 dead retention, 4 most dead, 5 most bytes of the dead;
 --       then of each attempt: id, owner, how (done|failed|died), last N, reason, detail, retry (1|0),
 --       the task's last words, jitter (0 to 999,999 of a million), max_attempts, backoff_ms,
---       most backoff_ms
+--       most backoff_ms, alone (1|0)
 -- Answers, in the same order, {ENDED|AGAIN|FENCED|FOREIGN|GONE|REFUSED, state, last N, delay_ms}.
 -- Repeated: FENCED. REFUSED: a command failed half way, as on a key of a wrong type, and nobody else's
 -- end is to suffer from it.
@@ -46,6 +46,7 @@ local function finish_failed(id, h, a)
     local most = math.min(tonumber(a.backoff_max), a.backoff * 2 ^ spent)
     local delay = math.floor(most * a.jitter / 1000000)
     disown(id, h)
+    if a.alone == '1' then redis.call('HSET', key_job(id), 'alone', '1') end
     redis.call('PERSIST', key_stream(h.feature_id, h.chat_id))
     redis.call('ZADD', key_delayed(h.queue), now + delay, id)
     local c = count(counters, h.queue, now)
@@ -74,12 +75,12 @@ local function finish(a)
 end
 
 local answers = {}
-for i = 6, #ARGV, 12 do
+for i = 6, #ARGV, 13 do
     local good, answer = pcall(function()
         return finish({id = ARGV[i], owner = ARGV[i + 1], how = ARGV[i + 2], last = ARGV[i + 3],
             reason = ARGV[i + 4], detail = ARGV[i + 5], retry = ARGV[i + 6], words = ARGV[i + 7],
             jitter = ARGV[i + 8], max_attempts = ARGV[i + 9], backoff = ARGV[i + 10],
-            backoff_max = ARGV[i + 11]})
+            backoff_max = ARGV[i + 11], alone = ARGV[i + 12]})
     end)
     answers[#answers + 1] = good and answer or {'REFUSED', '', 0, 0}
 end

@@ -41,7 +41,7 @@ struct world {
     struct buf messages; /* a line each */
     size_t message_count;
     int ended;
-    enum slot_end end;
+    enum place_end end;
     bool retry;
     struct buf reason, detail;
     bool pause_at_first;
@@ -117,7 +117,7 @@ static void on_message(void *arg, const char *data, size_t length)
         slot_pause(w->slot);
 }
 
-static void on_end(void *arg, const struct slot_report *report)
+static void on_end(void *arg, const struct place_report *report)
 {
     struct world *w = arg;
     w->ended++;
@@ -187,7 +187,7 @@ static void start(struct world *w, const char *script, bool reuse)
 
 static void give(struct world *w, const char *line)
 {
-    struct slot_user user = {w, on_message, on_end};
+    struct place_user user = {w, on_message, on_end};
     assert_int_equal(slot_give(w->slot, line, strlen(line), &user), STATUS_OK);
 }
 
@@ -219,7 +219,7 @@ static void run(struct world *w, const char *script)
 
 static void assert_failed(const struct world *w, const char *reason, const char *detail)
 {
-    assert_int_equal(w->end, SLOT_FAILED);
+    assert_int_equal(w->end, PLACE_FAILED);
     assert_string_equal(buf_text(&w->reason), reason);
     assert_string_equal(buf_text(&w->detail), detail);
 }
@@ -228,7 +228,7 @@ static void a_task_reads_its_line_and_the_end(void **state)
 {
     struct world *w = *state;
     run(w, "cat; echo '{\"n\":2}'");
-    assert_int_equal(w->end, SLOT_DONE);
+    assert_int_equal(w->end, PLACE_DONE);
     assert_string_equal(buf_text(&w->messages), "{\"job\":\"1\"}\n{\"n\":2}\n");
 }
 
@@ -236,7 +236,7 @@ static void exit_zero_is_done_and_the_last_line_counts(void **state)
 {
     struct world *w = *state;
     run(w, "printf '{\"n\":1}'");
-    assert_int_equal(w->end, SLOT_DONE);
+    assert_int_equal(w->end, PLACE_DONE);
     assert_string_equal(buf_text(&w->messages), "{\"n\":1}\n");
 }
 
@@ -261,7 +261,7 @@ static void a_killed_task_died(void **state)
 {
     struct world *w = *state;
     run(w, "kill -9 $$");
-    assert_int_equal(w->end, SLOT_DIED);
+    assert_int_equal(w->end, PLACE_DIED);
     assert_string_equal(buf_text(&w->reason), "signal");
     assert_string_equal(buf_text(&w->detail), "killed by signal 9 (SIGKILL)");
 }
@@ -279,7 +279,7 @@ static void done_is_told_at_once_and_the_process_is_ended(void **state)
     struct world *w = *state;
     int64_t begin = clock_steady_ms();
     run(w, "trap '' TERM; echo '{\"leat\":\"done\"}'; while :; do sleep 1; done");
-    assert_int_equal(w->end, SLOT_DONE);
+    assert_int_equal(w->end, PLACE_DONE);
     assert_true(clock_steady_ms() - begin < 2 * w->settings.task_stop_ms);
     assert_int_equal(w->freed, 1);
     assert_int_equal(w->fit, 0);
@@ -322,7 +322,7 @@ static void a_grandchild_that_holds_the_pipe_is_killed_after_a_grace(void **stat
 {
     struct world *w = *state;
     run(w, "(sleep 0.2; echo '{\"n\":1}'; exec sleep 100) & exit 0");
-    assert_int_equal(w->end, SLOT_DONE);
+    assert_int_equal(w->end, PLACE_DONE);
     assert_string_equal(buf_text(&w->messages), "{\"n\":1}\n");
 }
 
@@ -351,7 +351,7 @@ static void a_task_need_not_read_its_line(void **state)
     buf_putc(&line, '\n');
     give(w, buf_text(&line));
     turn_until(w, &w->ended, 1);
-    assert_int_equal(w->end, SLOT_DONE);
+    assert_int_equal(w->end, PLACE_DONE);
     buf_clear(&line);
 }
 
@@ -380,7 +380,7 @@ static void a_reused_process_takes_one_job_after_the_other(void **state)
         assert_true(slot_is_fit(w->slot));
         give(w, "{\"job\":1}\n");
         turn_until(w, &w->ended, i);
-        assert_int_equal(w->end, SLOT_DONE);
+        assert_int_equal(w->end, PLACE_DONE);
         assert_int_equal(w->fit, i);
     }
     assert_int_equal(w->message_count, 20);
@@ -395,7 +395,7 @@ static void a_reused_process_that_talks_on_is_not_reused(void **state)
     start(w, "read -r line; printf '{\"leat\":\"done\"}\\n{}\\n'; read -r line", true);
     give(w, "{}\n");
     turn_until(w, &w->ended, 1);
-    assert_int_equal(w->end, SLOT_DONE);
+    assert_int_equal(w->end, PLACE_DONE);
     assert_int_equal(w->fit, 0);
     assert_int_equal(w->message_count, 0);
     turn_until(w, &w->gone, 1);
@@ -437,7 +437,7 @@ static void a_job_that_a_dying_reused_process_never_read_was_no_attempt(void **s
     wait_for_zombie(w->pid);
     give(w, "{\"job\":2}\n");
     turn_until(w, &w->ended, 2);
-    assert_int_equal(w->end, SLOT_UNREAD);
+    assert_int_equal(w->end, PLACE_UNREAD);
 }
 
 static void a_job_that_it_did_read_was_one(void **state)

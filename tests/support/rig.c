@@ -433,7 +433,7 @@ struct handed rig_hand_back(struct rig *rig, const struct claim *c)
     struct handed out = {0};
     struct answer answer = {&out, false};
     struct holding holding = hold(c);
-    enum status sent = queue_hand_back(&rig->queue, &holding, on_hand_back, &answer);
+    enum status sent = queue_hand_back(&rig->queue, &holding, NULL, on_hand_back, &answer);
     if (finish_step(rig, sent, &answer) != STATUS_OK)
         out.status = sent;
     return out;

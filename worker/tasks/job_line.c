@@ -39,6 +39,12 @@ enum status job_line_parse(const char *text, size_t length, struct job_line *out
     return good ? STATUS_OK : STATUS_BAD_INPUT;
 }
 
+bool job_line_is_stop(const char *text, size_t length)
+{
+    static const char usual[] = "{\"stop\": true}";
+    return length == sizeof usual - 1 && memcmp(text, usual, length) == 0;
+}
+
 enum status job_line_read(FILE *stream, struct job_line *out)
 {
     char *line = NULL;

@@ -25,6 +25,10 @@ struct job_line {
  */
 MUST_CHECK enum status job_line_parse(const char *text, size_t length, struct job_line *out);
 
+/* job_line_is_stop(text, length): {"stop": true}, as the worker of a shared process writes it.
+   text[length] must be NUL. */
+bool job_line_is_stop(const char *text, size_t length);
+
 /**
  * job_line_read(stream, out)
  * Wait for the next line and parse it. Its memory is given back at once: a line

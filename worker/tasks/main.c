@@ -9,10 +9,14 @@
  *
  *     echo '{"feature_id": "f", "chat_id": "c"}' | leat-task generate_messages
  *
+ * With LEAT_SLOTS=n in its environment it is the shared form of a task process
+ * (many.h): up to n jobs at once, each line behind its job's id.
+ *
  * SIGTERM keeps its default: whatever this process does may be cut off anywhere.
  */
 #include "generate_messages.h"
 #include "log.h"
+#include "many.h"
 #include "task.h"
 
 #include <signal.h>
@@ -26,8 +30,9 @@ static const struct {
     const char *name;
     const char *about;
     task_fn *run;
+    enum status (*run_many)(const struct task_context *context, size_t slots);
 } tasks[] = {
-    {"generate_messages", "numbered messages at a steady pace", generate_messages},
+    {"generate_messages", "numbered messages at a steady pace", generate_messages, many_run},
 };
 
 /* Room for "worker-", a hostname (64 at most on Linux) and its NUL. */
@@ -46,7 +51,7 @@ static int help(void)
         &text,
         "usage: leat-task TASK\n\n"
         "Run jobs, one line of JSON each, from standard input; write their messages, one line\n"
-        "each, to standard output.\n\ntasks:\n");
+        "each, to standard output. LEAT_SLOTS=n: up to n jobs at once.\n\ntasks:\n");
     list_tasks(&text);
     buf_puts(&text, "\nsettings (environment) [default]:\n");
     settings_help(SETTINGS_TASK, &text);
@@ -68,13 +73,13 @@ static int usage(const char *wrong)
     return EXIT_USAGE;
 }
 
-static task_fn *find_task(const char *name)
+/* Its row; COUNT_OF(tasks): there is none. */
+static size_t find_task(const char *name)
 {
-    for (size_t i = 0; i < COUNT_OF(tasks); i++) {
-        if (strcmp(name, tasks[i].name) == 0)
-            return tasks[i].run;
-    }
-    return NULL;
+    size_t row = 0;
+    while (row < COUNT_OF(tasks) && strcmp(name, tasks[row].name) != 0)
+        row++;
+    return row;
 }
 
 static void read_container_id(char out[CONTAINER_ID_SIZE])
@@ -138,8 +143,8 @@ int main(int argc, char **argv)
         return puts("leat-task " LEAT_VERSION) < 0;
     if (argc != 2)
         return usage(NULL);
-    task_fn *run = find_task(argv[1]);
-    if (!run)
+    size_t row = find_task(argv[1]);
+    if (row == COUNT_OF(tasks))
         return usage(argv[1]);
     struct settings settings;
     if (!load_settings(&settings))
@@ -150,7 +155,9 @@ int main(int argc, char **argv)
     read_container_id(container_id);
     struct writer writer = {.fd = STDOUT_FILENO, .at_once = settings.task_message_interval_ms > 0};
     struct task_context context = {&settings, container_id, &writer};
-    enum status status = run_jobs(&context, run);
+    enum status status = settings.leat_slots > 0
+                             ? tasks[row].run_many(&context, (size_t)settings.leat_slots)
+                             : run_jobs(&context, tasks[row].run);
     log_end(status);
     writer_clear(&writer);
     return status == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
