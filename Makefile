@@ -68,6 +68,7 @@ LIB_API    := $(OUT)/libapi.a
 LIB_WORKER := $(OUT)/libworker.a
 LIB_TASK   := $(OUT)/libtask.a
 LIB_FSCK   := $(OUT)/libfsck.a
+LIB_LOAD   := $(OUT)/libload.a
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -94,7 +95,8 @@ $(LIB_API): $(filter-out %/main.o,$(API_OBJ))
 $(LIB_WORKER): $(filter-out %/main.o,$(WORKER_OBJ))
 $(LIB_TASK): $(filter-out %/main.o,$(TASK_OBJ))
 $(LIB_FSCK): $(filter-out %/main.o,$(FSCK_OBJ))
-$(LIB_COMMON) $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_FSCK):
+$(LIB_LOAD): $(call objects,$(wildcard bench/load/*.c))
+$(LIB_COMMON) $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_FSCK) $(LIB_LOAD):
 	@mkdir -p $(@D)
 	@rm -f $@
 	ar rcs $@ $^
@@ -102,7 +104,7 @@ $(LIB_COMMON) $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_FSCK):
 # A test program: its own file, what tests/support offers, and the archives.
 SUPPORT_OBJ := $(call objects,$(wildcard tests/support/*.c))
 $(OUT)/unit/% $(OUT)/steps/%: LIBS_TEST = -lcmocka $(LIBS_API)
-$(OUT)/unit/%: $(OBJ)/tests/unit/%.o $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_FSCK) $(LIB_COMMON)
+$(OUT)/unit/%: $(OBJ)/tests/unit/%.o $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_FSCK) $(LIB_LOAD) $(LIB_COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_TEST)
 $(OUT)/steps/%: $(OBJ)/tests/steps/%.o $(SUPPORT_OBJ) $(LIB_API) $(LIB_WORKER) $(LIB_FSCK) $(LIB_COMMON)
@@ -119,7 +121,7 @@ $(OUT)/replay/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay_main.o $(LIB_API
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_API)
 
 # A load of the bench.
-$(OUT)/bench/%: $(OBJ)/bench/%.o $(OBJ)/bench/session.o $(LIB_COMMON)
+$(OUT)/bench/%: $(OBJ)/bench/%.o $(OBJ)/bench/session.o $(LIB_LOAD) $(LIB_COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_COMMON)
 
@@ -133,8 +135,8 @@ $(OBJ)/worker/%.o: INCLUDES = -iquote worker -iquote common
 $(OBJ)/fsck/%.o: INCLUDES = -iquote fsck -iquote common
 $(OBJ)/worker/tasks/%.o: INCLUDES = -iquote worker/tasks -iquote common
 $(OBJ)/scripts/%.o: INCLUDES = -iquote common
-$(OBJ)/bench/%.o: INCLUDES = -iquote bench -iquote common
-$(OBJ)/tests/%.o: INCLUDES = -iquote tests/support -iquote api -iquote worker -iquote worker/tasks -iquote fsck -iquote common
+$(OBJ)/bench/%.o: INCLUDES = -iquote bench -iquote bench/load -iquote common
+$(OBJ)/tests/%.o: INCLUDES = -iquote tests/support -iquote api -iquote worker -iquote worker/tasks -iquote fsck -iquote bench/load -iquote common
 
 # Other flags, another version, or a source that is gone: what was built with the former is stale.
 BUILT_WITH := $(OBJ)/built-with
