@@ -233,6 +233,12 @@ $(PEERS): bench/peers/package-lock.json | $(DEPS)/peers
 	@npm ci --silent --no-audit --no-fund --prefix $(<D)
 	@touch $@
 
+## bench-closed: clients in a closed loop, 20 messages without delay (BENCH_OPTIONS="--clients 64")
+## bench-paced: thousands of open streams with messages at a pace
+.PHONY: bench-closed bench-paced
+bench-closed bench-paced: bench-%: all $(BENCH) | $(DEPS)/test $(DEPS)/run
+	@LEAT_BIN=$(OUT) bench/scale $(BENCH_OPTIONS) $*
+
 ## lint: form, includes, scripts, and whether docs/ is up to date
 .PHONY: lint
 lint: $(OUT)/settings-markdown | $(DEPS)/lint
