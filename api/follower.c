@@ -113,10 +113,9 @@ void follower_cut(struct follower *f, const char *why)
     exchange_abort(exchange);
 }
 
-/* Sends; false when the follower has left by it. */
-static bool put(struct follower *f, const char *data, size_t length)
+/* What a send came to; false when the follower has left by it. */
+static bool was_put(struct follower *f, enum status status)
 {
-    enum status status = outlet_write(f->outlet, data, length);
     if (status == STATUS_OK) {
         was_sent(f);
         return true;
@@ -127,6 +126,11 @@ static bool put(struct follower *f, const char *data, size_t length)
     else
         follower_cut(f, status_name(status));
     return false;
+}
+
+static bool put(struct follower *f, const char *data, size_t length)
+{
+    return was_put(f, outlet_write(f->outlet, data, length));
 }
 
 /* ---- news and heartbeats ---- */
@@ -229,18 +233,36 @@ static const struct frame *frame_for(struct follower *f)
     return frame;
 }
 
-static bool send_span(struct follower *f, const struct frame *first)
+/* Frames are chunks already; a connection without that framing gets what is in them. */
+static enum status send_frames(struct follower *f, size_t length, uint64_t behind)
+{
+    const struct frames *frames = &f->channel->frames;
+    struct buf *text = &f->channel->hub->scratch;
+    if (f->outlet->framing == OUTLET_CHUNKED)
+        return outlet_pass(f->outlet, frames_bytes(frames, frames_at(frames, f->next)), length);
+    buf_reset(text);
+    for (uint64_t number = f->next; number < behind; number++) {
+        size_t part;
+        const char *bytes = frames_text(frames, frames_at(frames, number), &part);
+        buf_add(text, bytes, part);
+    }
+    return buf_ok(text) ? outlet_write(f->outlet, text->data, text->length) : STATUS_NO_MEMORY;
+}
+
+/* From f->next on. False: the follower has left. */
+static bool send_span(struct follower *f)
 {
     const struct frames *frames = &f->channel->frames;
     size_t length;
     uint64_t behind;
     const struct frame *last = span_from(frames, f->next, &length, &behind);
+    bool ends = last->ends;
+    enum status status = length > 0 ? send_frames(f, length, behind) : STATUS_OK;
     f->at = last->id;
     f->next = behind;
     f->mark = last->start + last->length;
     f->told = f->told || length > 0;
-    bool ends = last->ends;
-    if (length > 0 && !put(f, frames_bytes(frames, first), length))
+    if (length > 0 && !was_put(f, status))
         return false;
     if (ends)
         follower_end(f);
@@ -344,8 +366,7 @@ void follower_pump(struct follower *f)
             ask_page(f);
             return;
         }
-        const struct frame *frame = frame_for(f);
-        if (!frame || !send_span(f, frame))
+        if (!frame_for(f) || !send_span(f))
             return;
     }
 }

@@ -1,5 +1,5 @@
 /*
- * outlet.c: one sendmsg a chunk.
+ * outlet.c: one system call a send.
  *
  * A chunk's head, parts and tail go to the socket together. What it does not take
  * is copied, once, and is all the memory an outlet ever has; it is given back as
@@ -13,14 +13,15 @@
  */
 #include "outlet.h"
 
+#include "chunk.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/* A chunk's head: up to 16 hex digits, CR, LF. */
-#define HEAD_SIZE 18
+#define FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT)
 
 void outlet_init(struct outlet *o, int fd, enum outlet_framing framing)
 {
@@ -34,26 +35,15 @@ void outlet_clear(struct outlet *o)
     o->rest_control = 0;
 }
 
-static size_t chunk_head(char head[HEAD_SIZE], size_t length)
-{
-    static const char digits[] = "0123456789abcdef";
-    size_t size = 1;
-    while (size < 16 && length >> (4 * size))
-        size++;
-    for (size_t i = 0; i < size; i++)
-        head[i] = digits[length >> (4 * (size - 1 - i)) & 15];
-    head[size] = '\r';
-    head[size + 1] = '\n';
-    return size + 2;
-}
-
 /* Send once. STATUS_OK: *taken bytes are out, 0 where the socket is full. */
 static enum status put(struct outlet *o, struct iovec *parts, int count, int flags, size_t *taken)
 {
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
     ssize_t sent;
     do {
-        sent = sendmsg(o->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT | flags);
+        /* One part is the common case, and send() does less. */
+        sent = count == 1 ? send(o->fd, parts->iov_base, parts->iov_len, FLAGS | flags)
+                          : sendmsg(o->fd, &message, FLAGS | flags);
     } while (sent < 0 && errno == EINTR);
     *taken = 0;
     if (sent < 0 && errno != EAGAIN) {
@@ -117,8 +107,8 @@ enum status outlet_send(struct outlet *o, const struct iovec *parts, int count)
     assert(count >= 0 && count <= OUTLET_PARTS_MAX);
     if (o->closed)
         return STATUS_CLOSED;
-    char head[HEAD_SIZE];
-    char tail[] = {'\r', '\n'};
+    char head[CHUNK_HEAD_SIZE];
+    char tail[] = CHUNK_TAIL;
     struct iovec framed[OUTLET_PARTS_MAX + 2];
     int used = o->framing == OUTLET_CHUNKED ? 1 : 0;
     size_t length = 0;
@@ -131,8 +121,8 @@ enum status outlet_send(struct outlet *o, const struct iovec *parts, int count)
     size_t total = length;
     if (o->framing == OUTLET_CHUNKED) {
         framed[0] = (struct iovec){.iov_base = head, .iov_len = chunk_head(head, length)};
-        framed[used++] = (struct iovec){.iov_base = tail, .iov_len = sizeof tail};
-        total += framed[0].iov_len + sizeof tail;
+        framed[used++] = (struct iovec){.iov_base = tail, .iov_len = CHUNK_TAIL_SIZE};
+        total += framed[0].iov_len + CHUNK_TAIL_SIZE;
     }
     if (outlet_is_blocked(o))
         return append(o, framed, used, total);
@@ -164,6 +154,19 @@ enum status outlet_write(struct outlet *o, const void *data, size_t length)
 {
     return outlet_send(o, &(struct iovec){.iov_base = (void *)(uintptr_t)data, .iov_len = length},
                        1);
+}
+
+enum status outlet_pass(struct outlet *o, const void *chunks, size_t length)
+{
+    struct iovec part = {.iov_base = (void *)(uintptr_t)chunks, .iov_len = length};
+    assert(o->framing == OUTLET_CHUNKED);
+    if (o->closed)
+        return STATUS_CLOSED;
+    if (length == 0)
+        return STATUS_OK;
+    if (outlet_is_blocked(o))
+        return append(o, &part, 1, length);
+    return send_now(o, &part, 1, 0, length);
 }
 
 enum status outlet_flush(struct outlet *o)

@@ -1,7 +1,7 @@
 /**
  * outlet.h: the writing end of one open stream.
  *
- * What is sent goes straight to the connection's socket, one sendmsg a chunk,
+ * What is sent goes straight to the connection's socket, one system call each,
  * framed as HTTP/1.1 asks (chunked) or not at all (HTTP/1.0). The socket never
  * blocks: what it does not take of a chunk is kept here, and until that rest is
  * out the outlet is blocked. The owner of a stream therefore sends while
@@ -38,10 +38,10 @@ struct outlet {
     int fd; /* borrowed */
     enum outlet_framing framing;
     bool closed;
+    uint64_t sent_bytes; /* accepted by the socket, framing included */
     struct buf rest;     /* accepted and not yet taken by the socket; empty when not blocked */
     size_t rest_sent;    /* bytes of it that are out */
     size_t rest_control; /* bytes of it that were added while blocked */
-    uint64_t sent_bytes; /* accepted by the socket, framing included */
 };
 
 /**
@@ -86,6 +86,13 @@ void outlet_push(struct outlet *o);
  * outlet_send with one part.
  */
 MUST_CHECK enum status outlet_write(struct outlet *o, const void *data, size_t length);
+
+/**
+ * outlet_pass(o, chunks, length)
+ * Send whole chunks that are framed already (chunk.h). Only for OUTLET_CHUNKED.
+ * Borrows chunks until it returns. Statuses as of outlet_send.
+ */
+MUST_CHECK enum status outlet_pass(struct outlet *o, const void *chunks, size_t length);
 
 /**
  * outlet_flush(o)

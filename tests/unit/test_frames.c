@@ -18,6 +18,9 @@
 /* What a frame costs beside its bytes. */
 #define RECORD sizeof(struct frame)
 
+/* Of a chunk of less than 16 bytes. */
+#define FRAMING 5
+
 static struct entry_id id_of(uint64_t a, uint64_t n)
 {
     return (struct entry_id){.a = a, .n = n};
@@ -40,9 +43,11 @@ static void put(struct frames *f, struct entry_id id, const char *text, size_t l
 static void assert_frame(const struct frames *f, uint64_t number, const char *text)
 {
     const struct frame *frame = frames_at(f, number);
+    size_t length;
     assert_non_null(frame);
-    assert_int_equal(frame->length, strlen(text));
-    assert_memory_equal(frames_bytes(f, frame), text, strlen(text));
+    const char *bytes = frames_text(f, frame, &length);
+    assert_int_equal(length, strlen(text));
+    assert_memory_equal(bytes, text, length);
 }
 
 static void begin_at_7(struct frames *f)
@@ -82,7 +87,7 @@ static void what_is_put_in_is_found_by_number_and_by_id(void **state)
     assert_frame(&f, 1, "two");
     assert_frame(&f, 2, "reset");
     assert_id(f.last, 9, 0);
-    assert_int_equal(f.written, 11);
+    assert_int_equal(f.written, 11 + 3 * FRAMING);
     assert_int_equal(frames_after(&f, id_of(7, 0)), 0);
     assert_int_equal(frames_after(&f, id_of(7, 1)), 1);
     assert_int_equal(frames_after(&f, id_of(8, 500)), 2);
@@ -99,10 +104,11 @@ static void following_frames_stand_in_one_run_of_bytes(void **state)
     char text[] = "0";
     for (uint64_t i = 1; i <= 9; i++) {
         text[0] = (char)('0' + i);
-        put(&f, id_of(7, i), text, i < 5 ? PLENTY : 5 * (1 + RECORD));
+        put(&f, id_of(7, i), text, i < 5 ? PLENTY : 5 * (1 + FRAMING + RECORD));
     }
     assert_null(frames_at(&f, 3));
-    assert_memory_equal(frames_bytes(&f, frames_at(&f, 4)), "56789", 5);
+    assert_memory_equal(frames_bytes(&f, frames_at(&f, 4)),
+                        "1\r\n5\r\n1\r\n6\r\n1\r\n7\r\n1\r\n8\r\n1\r\n9\r\n", 5 * (1 + FRAMING));
     frames_clear(&f);
 }
 
@@ -127,7 +133,7 @@ static void beyond_the_limit_the_oldest_go(void **state)
 {
     (void)state;
     struct frames f;
-    size_t room = 2 * (4 + RECORD);
+    size_t room = 2 * (4 + FRAMING + RECORD);
     begin_at_7(&f);
     put(&f, id_of(7, 1), "aaaa", room);
     put(&f, id_of(7, 2), "bbbb", room);
@@ -177,7 +183,7 @@ static void empty_frames_have_numbers_and_ids_too(void **state)
     assert_frame(&f, 1, "x");
     assert_frame(&f, 2, "");
     assert_frame(&f, 3, "y");
-    assert_memory_equal(frames_bytes(&f, frames_at(&f, 1)), "xy", 2);
+    assert_memory_equal(frames_bytes(&f, frames_at(&f, 1)), "1\r\nx\r\n1\r\ny\r\n", 12);
     frames_clear(&f);
 }
 
@@ -208,6 +214,52 @@ static void memory_stays_near_the_limit_however_much_passes(void **state)
     frames_clear(&f);
 }
 
+/* ---- giving back ---- */
+
+static void trimmed_ones_are_served_from_elsewhere(void **state)
+{
+    (void)state;
+    struct frames f;
+    begin_at_7(&f);
+    for (uint64_t i = 1; i <= 4; i++)
+        put(&f, id_of(7, i), "text", PLENTY);
+    frames_trim(&f, 2 * (4 + FRAMING + RECORD));
+    assert_null(frames_at(&f, 1));
+    assert_frame(&f, 2, "text");
+    assert_false(frames_reach(&f, id_of(7, 1)));
+    assert_true(frames_reach(&f, id_of(7, 2)));
+    frames_trim(&f, 0);
+    assert_null(frames_at(&f, 3));
+    assert_int_equal(frames_end(&f), 4);
+    assert_true(frames_reach(&f, id_of(7, 4)));
+    assert_int_equal(frames_after(&f, id_of(7, 4)), 4);
+    put(&f, id_of(7, 5), "five", PLENTY);
+    assert_frame(&f, 4, "five");
+    frames_clear(&f);
+}
+
+static void one_that_rests_holds_no_memory(void **state)
+{
+    (void)state;
+    struct frames f;
+    begin_at_7(&f);
+    put(&f, id_of(7, 1), "one", PLENTY);
+    frames_trim(&f, 0);
+    assert_true(f.bytes.capacity > 0); /* for the next one */
+    frames_rest(&f);
+    assert_null(f.bytes.data);
+    assert_null(f.list);
+    assert_id(f.last, 7, 1);
+    assert_true(frames_reach(&f, id_of(7, 1)));
+    put(&f, id_of(7, 2), "two", PLENTY);
+    assert_frame(&f, 1, "two");
+    for (uint64_t i = 3; i < 1000; i++)
+        put(&f, id_of(7, i), "many", PLENTY);
+    frames_trim(&f, 0);
+    assert_null(f.bytes.data); /* that was more than the next one needs */
+    frames_clear(&f);
+}
+
 /* ---- beginning anew ---- */
 
 static void numbers_go_on_when_it_begins_anew(void **state)
@@ -227,8 +279,8 @@ static void numbers_go_on_when_it_begins_anew(void **state)
     put(&f, id_of(3, 1), "three", PLENTY);
     assert_null(frames_at(&f, 1));
     assert_frame(&f, 2, "three");
-    assert_int_equal(f.written, 11);
-    assert_int_equal(frames_at(&f, 2)->start, 6);
+    assert_int_equal(f.written, 11 + 3 * FRAMING);
+    assert_int_equal(frames_at(&f, 2)->start, 6 + 2 * FRAMING);
     frames_clear(&f);
 }
 
@@ -251,7 +303,7 @@ static void a_cleared_one_can_be_used_again(void **state)
 
 struct known {
     struct entry_id id;
-    char text[64];
+    char text[64 + 8]; /* as a chunk */
     size_t length;
     bool ends;
 };
@@ -296,13 +348,27 @@ static void put_both(struct frames *f, struct model *m)
 {
     struct known known = {.id = next_id(m->last), .ends = below(15) == 0};
     struct buf text = {0};
-    known.length = below(4) == 0 ? 0 : below(sizeof known.text);
-    for (size_t i = 0; i < known.length; i++)
-        known.text[i] = (char)('a' + below(26));
-    buf_add(&text, known.text, known.length);
+    for (size_t left = below(4) == 0 ? 0 : below(64); left > 0; left--)
+        buf_putc(&text, (char)('a' + below(26)));
+    if (text.length > 0)
+        known.length = (size_t)snprintf(known.text, sizeof known.text, "%zx\r\n%s\r\n", text.length,
+                                        buf_text(&text));
     assert_true(frames_put(f, known.id, &text, known.ends, m->limit));
     buf_clear(&text);
     model_put(m, &known);
+}
+
+/* What a trim drops is as little as its limit allows. */
+static void trim_both(struct frames *f, struct model *m)
+{
+    size_t keep = below(3) == 0 ? 0 : below((unsigned)m->limit), held = 0;
+    frames_trim(f, keep);
+    for (size_t i = m->oldest; i < m->count; i++)
+        held += m->all[i].length + RECORD;
+    for (; m->oldest < m->count && held > keep; m->oldest++) {
+        held -= m->all[m->oldest].length + RECORD;
+        m->begun = m->all[m->oldest].id;
+    }
 }
 
 static void begin_both(struct frames *f, struct model *m)
@@ -361,6 +427,8 @@ static void whatever_happens_it_equals_a_naive_model(void **state)
         while (m.count < 500) {
             if (below(100) == 0)
                 begin_both(&f, &m);
+            else if (below(50) == 0)
+                trim_both(&f, &m);
             else
                 put_both(&f, &m);
             compare_numbers(&f, &m);
@@ -382,6 +450,8 @@ int main(void)
         cmocka_unit_test(empty_frames_have_numbers_and_ids_too),
         cmocka_unit_test(empty_frames_are_bounded_as_well),
         cmocka_unit_test(memory_stays_near_the_limit_however_much_passes),
+        cmocka_unit_test(trimmed_ones_are_served_from_elsewhere),
+        cmocka_unit_test(one_that_rests_holds_no_memory),
         cmocka_unit_test(numbers_go_on_when_it_begins_anew),
         cmocka_unit_test(a_cleared_one_can_be_used_again),
         cmocka_unit_test(whatever_happens_it_equals_a_naive_model),

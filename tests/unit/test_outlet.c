@@ -40,6 +40,13 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
     return -1;
 }
 
+ssize_t send(int fd, const void *data, size_t length, int flags)
+{
+    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
+    const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    return sendmsg(fd, &message, flags);
+}
+
 /* ---- a real socket that takes little ---- */
 
 struct pair {
@@ -98,6 +105,42 @@ static void a_chunk_of_parts_is_framed_as_one(void **state)
     assert_bytes(&in, "13\r\nid: 1\ndata: hello\n\n\r\n3\r\n:\n\n\r\n");
     buf_clear(&in);
     close_pair(&p);
+}
+
+static void chunks_that_are_framed_already_are_passed_on(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct buf in = {0};
+    open_pair(&p, OUTLET_CHUNKED);
+    assert_int_equal(outlet_pass(&p.outlet, "1\r\na\r\n2\r\nbc\r\n", 13), STATUS_OK);
+    assert_int_equal(outlet_pass(&p.outlet, "", 0), STATUS_OK);
+    receive(&p, &in);
+    assert_bytes(&in, "1\r\na\r\n2\r\nbc\r\n");
+    assert_int_equal(p.outlet.sent_bytes, 13);
+    buf_clear(&in);
+    close_pair(&p);
+}
+
+static void what_is_passed_on_waits_its_turn(void **state)
+{
+    (void)state;
+    struct outlet o;
+    static const char *const wanted = "3\r\none\r\n3\r\ntwo\r\n";
+    for (size_t first = 0; first < 8; first++) {
+        outlet_init(&o, 1, OUTLET_CHUNKED);
+        buf_reset(&taken);
+        pretend = true;
+        allowed = first;
+        assert_int_equal(outlet_pass(&o, wanted, 8), STATUS_OK);
+        assert_int_equal(outlet_pass(&o, wanted + 8, 8), STATUS_OK);
+        allowed = 100;
+        assert_int_equal(outlet_flush(&o), STATUS_OK);
+        pretend = false;
+        assert_bytes(&taken, wanted);
+        outlet_clear(&o);
+    }
+    buf_clear(&taken);
 }
 
 static void raw_bytes_are_sent_as_they_are(void **state)
@@ -272,6 +315,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chunk_of_parts_is_framed_as_one),
+        cmocka_unit_test(chunks_that_are_framed_already_are_passed_on),
+        cmocka_unit_test(what_is_passed_on_waits_its_turn),
         cmocka_unit_test(raw_bytes_are_sent_as_they_are),
         cmocka_unit_test(an_empty_send_does_not_end_the_body),
         cmocka_unit_test(the_size_of_a_chunk_is_written_in_hex_at_every_width),
