@@ -232,6 +232,7 @@ static const struct row job[] = {
     {"number", "number", put_number},
     {"attempts", "attempts", put_number},
     {"deaths", "deaths", put_number},
+    {"alone", "alone", put_flag},
     {"messages", "messages", put_number},
     {"size", "size", put_number},
     {"identity", "identity", put_text},

@@ -71,12 +71,14 @@ static bool no_memory(struct buf *error)
 
 /* ---- marks ---- */
 
+#define SLOTS 0
+
 /* Marks that are numbers, and the setting that each goes before, or sets in its processes. */
 static const struct {
     const char *name, *variable;
     size_t offset;
 } numbers[] = {
-    {"slots", "LEAT_SLOTS", offsetof(struct task, slots)},
+    [SLOTS] = {"slots", "LEAT_SLOTS", offsetof(struct task, slots)},
     {"max_attempts", "JOB_MAX_ATTEMPTS", offsetof(struct task, max_attempts)},
     {"timeout_ms", "JOB_TIMEOUT_MS", offsetof(struct task, timeout_ms)},
     {"backoff_ms", "RETRY_BACKOFF_MS", offsetof(struct task, backoff_ms)},
@@ -99,8 +101,9 @@ static bool read_number(struct task *task, size_t which, const char *mark, const
     if (*number != 0)
         return wrong_mark(task, numbers[which].name, "is there twice", error);
     bool good = settings_read_number(numbers[which].variable, value, number, &expected);
-    if (good && *number == 0)
-        return wrong_mark(task, mark, "is 0: leave it out", error);
+    /* To a process it says with 0 that it is not shared. */
+    if (which == SLOTS && (!good || *number == 0))
+        return wrong_mark(task, mark, "is not a whole number from 1 to 10000", error);
     if (!good) {
         wrong_mark(task, mark, "is not ", error);
         buf_puts(error, buf_text(&expected));

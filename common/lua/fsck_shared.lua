@@ -191,7 +191,7 @@ local function fsck_own_chat(r, key, id, h)
 end
 
 local function fsck_job(r, key, id)
-    local h, more = read_job(id), read(key_job(id), 'due', 'ended', 'retried_as')
+    local h, more = read_job(id), read(key_job(id), 'due', 'ended', 'retried_as', 'alone')
     r.jobs, r.left = r.jobs + 1, r.left - 3
     local alive, state = is_alive(h.state), h.state
     if not alive and state ~= 'done' and state ~= 'dead' and state ~= 'cancelled'
@@ -208,6 +208,12 @@ local function fsck_job(r, key, id)
     local keep = tonumber(h.retention_ms) or r.ttl
     if state == 'dead' then keep = more.retried_as and r.idem_ttl or r.dead_keep + 3600000 end
     fsck_expiry(r, 'job', key, not alive and keep or nil, 'is ' .. state)
+    if more.alone and more.alone ~= '1' then
+        fsck_note(r, 'alone_value', key, 'is to be alone: ' .. more.alone, function()
+            redis.call('HSET', key, 'alone', '1')
+            return 'says 1'
+        end)
+    end
     if alive then fsck_own_chat(r, key, id, h) end
     -- It may have been mended just now.
     h.state = redis.call('HGET', key, 'state')

@@ -47,6 +47,7 @@ static const struct damage damages[] = {
     {"waiting_without_deadline", WAITING,
      "ZREM queue:default:deadlines $id;HDEL job:$id deadline deadline_ms"},
     {"deadline_differs", WAITING, "HSET job:$id deadline 5"},
+    {"alone_value", WAITING, "HSET job:$id alone yes"},
     {"counter_bytes delayed_without_due", DELAYED, "ZREM queue:default:delayed $id"},
     {"dead_not_listed", DEAD, "ZREM queue:default:dead $id;HSET queue:default dead_bytes 0"},
     {"listed_without_dead", DEAD, "HSET job:$id retried_as x;HDEL job:$id payload"},

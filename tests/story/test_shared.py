@@ -1,4 +1,5 @@
 """Many jobs in one task process: `[slots=n]`."""
+import json
 import os
 import signal
 import time
@@ -84,7 +85,7 @@ def two_hundred_chats_in_one_process_each_get_their_own_messages(leat):
     for n, stream in enumerate(streams):
         stream.wait_done(30)
         most = max(most, sum(b"generate_messages" in _words(pid) for pid in leat.processes()))
-        told = stream.messages()
+        told = [json.loads(m) for m in stream.messages()]
         same([m["id"] for m in told], [str(i) for i in range(5)], "messages")
         same({m["chat_id"] for m in told}, {f"c{n}"}, "whose they are")
         same(stream.names(), [], "named events")

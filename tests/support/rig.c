@@ -275,8 +275,8 @@ static void on_claim(void *arg, enum status status, const struct claim_result *r
 
 struct claims rig_claim(struct rig *rig, const char *worker, size_t most)
 {
-    const struct claimant who = {worker, &rig->settings.worker_queues, 1, " generate_messages ",
-                                 most};
+    const struct claimant who = {
+        worker, &rig->settings.worker_queues, 1, " generate_messages ", most, most};
     return rig_claim_as(rig, &who);
 }
 
@@ -430,10 +430,15 @@ static void on_hand_back(void *arg, enum status status, bool was_ours)
 
 struct handed rig_hand_back(struct rig *rig, const struct claim *c)
 {
+    return rig_hand_back_as(rig, c, NULL);
+}
+
+struct handed rig_hand_back_as(struct rig *rig, const struct claim *c, const struct hand_back *in)
+{
     struct handed out = {0};
     struct answer answer = {&out, false};
     struct holding holding = hold(c);
-    enum status sent = queue_hand_back(&rig->queue, &holding, NULL, on_hand_back, &answer);
+    enum status sent = queue_hand_back(&rig->queue, &holding, in, on_hand_back, &answer);
     if (finish_step(rig, sent, &answer) != STATUS_OK)
         out.status = sent;
     return out;

@@ -154,6 +154,7 @@ struct handed {
     bool was_ours;
 };
 struct handed rig_hand_back(struct rig *rig, const struct claim *c);
+struct handed rig_hand_back_as(struct rig *rig, const struct claim *c, const struct hand_back *in);
 
 struct cancelled {
     enum status status;

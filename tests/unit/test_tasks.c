@@ -74,7 +74,6 @@ static void each_mistake_is_named(void **state)
     assert_wrong("a=", "WORKER_TASKS: a: has no command");
     assert_wrong("a= ;b=c", "WORKER_TASKS: a: has no command");
     assert_wrong("a=x;a=y", "WORKER_TASKS: a: is there twice");
-    assert_wrong("a[slots=100]=x", "WORKER_TASKS: a: the mark slots=n is not supported yet");
     assert_wrong("a[reuse]b=x", "WORKER_TASKS: a: there is something between ] and =");
 }
 
@@ -85,9 +84,13 @@ static void marks_are_read_in_any_order(void **state)
     struct buf error = {0};
     assert_true(tasks_parse(&tasks,
                             "a[reuse,max_attempts=5,timeout_ms=30000,backoff_ms=500,"
-                            "backoff_max_ms=20000]=x;b [ timeout_ms=604800000 , reuse ]=y",
+                            "backoff_max_ms=20000]=x;b [ timeout_ms=604800000 , reuse ]=y;"
+                            "c[slots=100,reuse]=z;d[slots=1]=z",
                             &error));
     const struct task *a = tasks_find(&tasks, "a"), *b = tasks_find(&tasks, "b");
+    assert_int_equal(a->slots, 0);
+    assert_int_equal(tasks_find(&tasks, "c")->slots, 100);
+    assert_int_equal(tasks_find(&tasks, "d")->slots, 1);
     assert_true(a->reuse);
     assert_int_equal(a->max_attempts, 5);
     assert_int_equal(a->timeout_ms, 30000);
@@ -100,7 +103,8 @@ static void marks_are_read_in_any_order(void **state)
     tasks_clear(&tasks);
 }
 
-#define NONE_OF " is none of reuse, max_attempts=n, timeout_ms=n, backoff_ms=n, backoff_max_ms=n"
+#define NONE_OF \
+    " is none of reuse, slots=n, max_attempts=n, timeout_ms=n, backoff_ms=n, backoff_max_ms=n"
 
 static void each_mistake_in_a_mark_is_named(void **state)
 {
@@ -113,6 +117,12 @@ static void each_mistake_in_a_mark_is_named(void **state)
     assert_wrong("a[reuse,reuse]=x", "WORKER_TASKS: a: the mark reuse is there twice");
     assert_wrong("a[backoff_ms=1,reuse,backoff_ms=1]=x",
                  "WORKER_TASKS: a: the mark backoff_ms is there twice");
+    assert_wrong("a[slots]=x", "WORKER_TASKS: a: the mark slots" NONE_OF);
+    assert_wrong("a[slots=0]=x", "WORKER_TASKS: a: the mark slots=0 is not a whole number from 1 "
+                                 "to 10000");
+    assert_wrong("a[slots=10001]=x", "WORKER_TASKS: a: the mark slots=10001 is not a whole number "
+                                     "from 1 to 10000");
+    assert_wrong("a[slots=2,slots=2]=x", "WORKER_TASKS: a: the mark slots is there twice");
     assert_wrong("a[max_attempts=0]=x", "WORKER_TASKS: a: the mark max_attempts=0 is not a whole "
                                         "number from 1 to 100");
     assert_wrong("a[timeout_ms=1s]=x", "WORKER_TASKS: a: the mark timeout_ms=1s is not a whole "
