@@ -216,12 +216,24 @@ fuzz-regress:
 	@FUZZ_SECONDS=0 scripts/fuzz build/address/replay
 replay-programs: $(REPLAY)
 
-## bench: what one question costs on this machine, how soon its answer begins, how many jobs go through
-.PHONY: bench bench-queue bench-peers
-bench: bench-queue
-	@LEAT_BIN=$(OUT) bench/job
+## bench: everything that is measured, within 12 minutes: bench-scale, and a shorter bench-queue
+.PHONY: bench
+bench: bench-scale
+	@LEAT_BIN=$(OUT) bench/queue --rounds 3
+
+## bench-scale: many streams on one gateway: bench/results/scale.md; each scenario alone: bench-first,
+##       bench-closed, bench-paced, bench-idle, bench-fan, bench-cut, bench-flat (BENCH_OPTIONS="--window 2")
+SCALE := $(patsubst %,bench-%,first closed paced idle fan cut flat)
+.PHONY: bench-scale $(SCALE) bench-smoke
+bench-scale $(SCALE): bench-%: all $(BENCH) | $(DEPS)/test $(DEPS)/run
+	@LEAT_BIN=$(OUT) bench/scale $(BENCH_OPTIONS) $(filter-out scale,$*)
+
+## bench-smoke: the same, tiny: does it still work?
+bench-smoke: all $(BENCH) | $(DEPS)/test $(DEPS)/run
+	@LEAT_BIN=$(OUT) bench/scale --smoke
 
 ## bench-queue: the queue alone: bench/results/queue.md
+.PHONY: bench-queue bench-peers
 bench-queue: all $(BENCH) | $(DEPS)/test $(DEPS)/run
 	@LEAT_BIN=$(OUT) bench/queue
 
@@ -232,12 +244,6 @@ bench-peers: all $(BENCH) $(PEERS) | $(DEPS)/test $(DEPS)/run
 $(PEERS): bench/peers/package-lock.json | $(DEPS)/peers
 	@npm ci --silent --no-audit --no-fund --prefix $(<D)
 	@touch $@
-
-## bench-closed: clients in a closed loop, 20 messages without delay (BENCH_OPTIONS="--clients 64")
-## bench-paced: thousands of open streams with messages at a pace
-.PHONY: bench-closed bench-paced
-bench-closed bench-paced: bench-%: all $(BENCH) | $(DEPS)/test $(DEPS)/run
-	@LEAT_BIN=$(OUT) bench/scale $(BENCH_OPTIONS) $*
 
 ## lint: form, includes, scripts, and whether docs/ is up to date
 .PHONY: lint
