@@ -8,7 +8,7 @@
  *   one     a send for each message, each stream at its own pace
  *   all     a whole stream in one send
  *   shared  all connections get the same message at the same moment, rendered
- *           once; the first goes out a second after a connection came
+ *           once; the first goes out a second after the last connection came
  * A client that is too slow for the pace gets its next message when there is room.
  */
 #include "buf.h"
@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #define SETTLE_US 1000000
+#define ACCEPT_MOST 64
 
 struct connection {
     int fd;
@@ -189,11 +190,11 @@ static void answer(struct ceiling *s, struct connection *c, const char *request)
     go_on(s, c);
 }
 
-static void open_connection(struct ceiling *s)
+static bool open_connection(struct ceiling *s)
 {
     int on = 1, fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
-        return;
+        return false;
     struct connection *c = calloc(1, sizeof *c);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (!c)
@@ -205,6 +206,7 @@ static void open_connection(struct ceiling *s)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
         fail("epoll_ctl");
+    return true;
 }
 
 /* One in line for its next message is freed when its turn comes. */
@@ -314,8 +316,8 @@ static void turn(struct ceiling *s)
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr)
             on_ready(s, events[i].data.ptr, events[i].events);
-        else
-            open_connection(s);
+        for (int most = ACCEPT_MOST; !events[i].data.ptr && most > 0 && open_connection(s);)
+            most--;
     }
     say_due(s);
     say_shared(s);

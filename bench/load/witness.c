@@ -128,10 +128,9 @@ enum seen witness_see(struct witness *w, const struct sse_reader *r, const char 
     }
     if (w->ended)
         tally->strange++;
-    if (end)
-        w->ended = true;
     if (!r->has_id || !read_id(r->id, &attempt, &n)) {
         tally->strange += !end;
+        w->ended = w->ended || end;
         return end ? SEEN_END : SEEN_OTHER;
     }
     if (w->attempt == 0)
@@ -140,6 +139,7 @@ enum seen witness_see(struct witness *w, const struct sse_reader *r, const char 
         tally->strange++;
     else
         place(w, n, tally);
+    w->ended = w->ended || end;
     if (end)
         return SEEN_END;
     tally->messages++;
