@@ -221,7 +221,7 @@ struct finish {
     const char *detail;          /* a sentence that the client is told; valid UTF-8 */
     const char *words;           /* the task's last words, kept on the job alone; NULL for none */
     bool retry;                  /* FAILED: whether another attempt makes sense */
-    bool alone;                  /* FAILED: further attempts have a process of their own */
+    bool alone;                  /* FAILED, DIED: further attempts have a process of their own */
     struct finish_policy policy; /* FAILED */
 };
 

@@ -29,7 +29,7 @@ struct place_report {
     const char *detail; /* a sentence for the client, valid UTF-8; may be "" */
     const char *words;  /* the end of standard error, for the operator alone; valid UTF-8 */
     bool retry;         /* failed: whether another attempt makes sense */
-    bool alone;         /* failed, lost: the next attempt is to have a process of its own */
+    bool alone;         /* not done: the next attempt is to have a process of its own */
 };
 
 struct place_user {

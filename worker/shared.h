@@ -34,7 +34,7 @@
  * When the process is over, whoever is still in it
  *     - and was stopped: is told what it was stopped for; the next attempt runs alone
  *     - and was the only job that the process ever had: as in a slot, by exit
- *       code or signal. So a death counts only for who was alone
+ *       code or signal. So a death counts only for who was alone. It stays alone
  *     - else: PLACE_LOST, which counts as nothing; the next attempt runs alone,
  *       unless it is known who broke the process, by not obeying
  * An exit code of 0 is no exception: nobody's work is known to be done by it.

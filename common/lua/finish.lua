@@ -46,7 +46,6 @@ local function finish_failed(id, h, a)
     local most = math.min(tonumber(a.backoff_max), a.backoff * 2 ^ spent)
     local delay = math.floor(most * a.jitter / 1000000)
     disown(id, h)
-    if a.alone == '1' then redis.call('HSET', key_job(id), 'alone', '1') end
     redis.call('PERSIST', key_stream(h.feature_id, h.chat_id))
     redis.call('ZADD', key_delayed(h.queue), now + delay, id)
     local c = count(counters, h.queue, now)
@@ -69,6 +68,7 @@ local function finish(a)
     redis.call('ZREM', key_running(h.queue), a.id)
     -- For the operator, not for the client: they may hold paths and secrets.
     if a.words ~= '' then redis.call('HSET', key_job(a.id), 'words', a.words) end
+    if a.alone == '1' then redis.call('HSET', key_job(a.id), 'alone', '1') end
     if a.how == 'failed' then return finish_failed(a.id, h, a) end
     local state = die(counters, a.id, h, now, ttl, a.reason, a.detail, deaths_most, keep)
     return {state == 'dead' and 'ENDED' or 'AGAIN', state, 0, 0}
