@@ -527,7 +527,7 @@ local function record_of(id, now, whole)
         end
     end
     for _, name in ipairs({'state', 'type', 'feature_id', 'chat_id', 'queue', 'priority', 'attempts',
-        'deaths', 'number', 'size', 'deadline_ms', 'timeout_ms', 'max_attempts', 'retention_ms',
+        'deaths', 'alone', 'number', 'size', 'deadline_ms', 'timeout_ms', 'max_attempts', 'retention_ms',
         'created', 'started', 'ended', 'error', 'error_detail', 'retried_from', 'retried_as',
         'schedule'}) do
         put(name, h[name])

@@ -21,26 +21,31 @@ static void write_all(struct lines *l, const char *data, size_t length)
 /* Everything that comes out, one letter and the text a line. */
 static void drain(struct lines *l, bool at_end, struct buf *told)
 {
-    static const char letters[] = {'-', 'm', 'd', 'f', 'w'};
+    static const char letters[] = {'-', 'm', 'd', 'f', 'w', 'n'};
     struct line line;
     enum line_kind kind;
     while ((kind = lines_next(l, at_end, &line)) != LINE_NONE) {
         buf_putc(told, letters[kind]);
+        if (l->shared && kind != LINE_NAMELESS)
+            buf_add(told, line.id + line.id_length - 1, 1);
         buf_putc(told, ' ');
         if (kind == LINE_MESSAGE)
             buf_add(told, line.data, line.length);
         else if (kind == LINE_FAILED)
             buf_puts(told, line.control.reason);
-        else if (kind == LINE_WRONG)
+        else if (kind == LINE_WRONG || kind == LINE_NAMELESS)
             buf_puts(told, line.wrong);
         buf_putc(told, '\n');
     }
 }
 
-static void tell_whole(const char *text, size_t length, struct buf *told)
+static void tell_whole(const char *text, size_t length, bool shared, struct buf *told)
 {
     struct lines l;
-    lines_init(&l, 40);
+    if (shared)
+        lines_init_shared(&l, 40);
+    else
+        lines_init(&l, 40);
     write_all(&l, text, length);
     drain(&l, true, told);
     assert_true(lines_is_empty(&l));
@@ -50,7 +55,7 @@ static void tell_whole(const char *text, size_t length, struct buf *told)
 static void assert_told(const char *text, const char *expected)
 {
     struct buf told = {0};
-    tell_whole(text, strlen(text), &told);
+    tell_whole(text, strlen(text), false, &told);
     assert_string_equal(buf_text(&told), expected);
     buf_clear(&told);
 }
@@ -84,13 +89,13 @@ static void each_broken_rule_is_named(void **state)
     assert_told("{\"a\":\"0123456789012345678901234567890123456789\"}\n",
                 "w line 1 is longer than 40 bytes\n");
     struct buf told = {0};
-    tell_whole("hello\n", 6, &told);
+    tell_whole("hello\n", 6, false, &told);
     assert_non_null(strstr(buf_text(&told), "w line 1 is not JSON at byte 0: "));
     buf_reset(&told);
-    tell_whole("{\"a\":\"\xff\"}\n", 10, &told);
+    tell_whole("{\"a\":\"\xff\"}\n", 10, false, &told);
     assert_non_null(strstr(buf_text(&told), "w line 1 is not JSON at byte 6: "));
     buf_reset(&told);
-    tell_whole("\n", 1, &told);
+    tell_whole("\n", 1, false, &told);
     assert_non_null(strstr(buf_text(&told), "w line 1 is not JSON at byte 0: "));
     buf_clear(&told);
 }
@@ -108,21 +113,20 @@ static void a_line_without_end_is_wrong_as_soon_as_it_is_too_long(void **state)
     lines_reset(&l);
 }
 
-static void every_split_tells_the_same(void **state)
+static void assert_every_split(const char *text, size_t length, bool shared)
 {
-    (void)state;
-    const char text[] = "{\"a\":1}\n{\"b\":\"\xc3\xa9\"}\r\n{}\n{\"leat\":\"done\"}\n{\"c\":3}";
     struct buf whole = {0}, told = {0};
-    tell_whole(text, sizeof text - 1, &whole);
-    for (size_t one = 0; one < sizeof text; one++) {
-        for (size_t two = one; two < sizeof text; two++) {
+    tell_whole(text, length, shared, &whole);
+    for (size_t one = 0; one <= length; one++) {
+        for (size_t two = one; two <= length; two++) {
             struct lines l;
             lines_init(&l, 40);
+            l.shared = shared;
             write_all(&l, text, one);
             drain(&l, false, &told);
             write_all(&l, text + one, two - one);
             drain(&l, false, &told);
-            write_all(&l, text + two, sizeof text - 1 - two);
+            write_all(&l, text + two, length - two);
             drain(&l, true, &told);
             assert_string_equal(buf_text(&told), buf_text(&whole));
             buf_reset(&told);
@@ -131,6 +135,44 @@ static void every_split_tells_the_same(void **state)
     }
     buf_clear(&told);
     buf_clear(&whole);
+}
+
+static void every_split_tells_the_same(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"a\":1}\n{\"b\":\"\xc3\xa9\"}\r\n{}\n{\"leat\":\"done\"}\n{\"c\":3}";
+    assert_every_split(text, sizeof text - 1, false);
+}
+
+#define ID "00000000-0000-4000-8000-00000000000"
+
+static void a_shared_processs_lines_are_told_apart_by_their_jobs(void **state)
+{
+    (void)state;
+    struct buf told = {0};
+    static const char text[] =
+        ID "1 {\"a\":1}\n" ID "2 {\"leat\":\"done\"}\n" ID
+           "3 {\"leat\":\"failed\",\"reason\":\"r\"}\n" ID "4 []\n" ID
+           "5 0123456789012345678901234567890123456789012345678901234567890\n" ID "6 {}\n" ID
+           "7\n{}\nhello there\n" ID "8  {}\n";
+    tell_whole(text, sizeof text - 1, true, &told);
+    assert_string_equal(buf_text(&told),
+                        "m1 {\"a\":1}\nd2 \nf3 r\nw4 line 4 is not a JSON object\n"
+                        "w5 line 5 is longer than 40 bytes\nm6 {}\n"
+                        "n line 7 does not begin with a job's id and a blank\n"
+                        "n line 8 does not begin with a job's id and a blank\n"
+                        "n line 9 does not begin with a job's id and a blank\nm8  {}\n");
+    buf_clear(&told);
+}
+
+static void what_a_shared_process_writes_is_told_the_same_in_every_split(void **state)
+{
+    (void)state;
+    static const char text[] =
+        ID "1 {\"a\":1}\n" ID "5 0123456789012345678901234567890123456789012345678901234567890\n" ID
+           "2 {\"leat\":\"done\"}\n" ID "3 {\"b\":\"\xff\"}\n" ID "6 {}";
+    assert_every_split(text, sizeof text - 1, true);
 }
 
 int main(void)
@@ -142,6 +184,8 @@ int main(void)
         cmocka_unit_test(each_broken_rule_is_named),
         cmocka_unit_test(a_line_without_end_is_wrong_as_soon_as_it_is_too_long),
         cmocka_unit_test(every_split_tells_the_same),
+        cmocka_unit_test(a_shared_processs_lines_are_told_apart_by_their_jobs),
+        cmocka_unit_test(what_a_shared_process_writes_is_told_the_same_in_every_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
