@@ -24,23 +24,52 @@
 
 #define LOOK_AGAIN_MS 250
 
+/* Waiting jobs' positions are asked for at most so often, all of them together. */
+#define POSITION_COSTS_MS 5
+
+/* Frames that all followers have are kept for those who join: so much for each further
+   follower, as it is they who may be back soon; and nothing after so long a silence. */
+#define KEEP_BYTES 4096
+#define REST_AFTER_MS 2000
+
+#define PAGE_COUNT_FIRST 32
+
 struct look {
+    struct turn turn;
     struct channel *channel; /* NULL: it is gone */
     struct entry_id last;    /* the newest frame when the look was sent */
 };
 
 /* ---- its life ---- */
 
+static void set_kind(struct channel *c, enum news_kind kind)
+{
+    if (c->kind == NEWS_QUEUED)
+        c->hub->waiting--;
+    if (kind == NEWS_QUEUED)
+        c->hub->waiting++;
+    c->kind = (uint8_t)kind;
+}
+
+static void forget_look(struct channel *c)
+{
+    if (!c->look)
+        return;
+    c->look->channel = NULL;
+    if (turns_leave(&c->look->turn))
+        free(c->look);
+    c->look = NULL;
+}
+
 static void channel_free(struct channel *c)
 {
     hub_forget(c->hub, c);
-    if (c->look)
-        c->look->channel = NULL;
+    forget_look(c);
+    set_kind(c, NEWS_NONE);
+    wheel_stop(&c->tend);
     tailer_leave(c->tail);
     frames_clear(&c->frames);
-    free(c->feature_id);
-    free(c->chat_id);
-    free(c->key);
+    free(c->worker);
     free(c);
 }
 
@@ -57,18 +86,32 @@ void channel_release(struct channel *c)
 
 /* ---- news ---- */
 
+/* How often a waiting job's position is asked for: that many streams wait must not keep Redis
+   from working on them. */
+static int64_t position_every_ms(const struct hub *h)
+{
+    return max_i64(NEWS_EVERY_MS, (int64_t)h->waiting * POSITION_COSTS_MS);
+}
+
 static void set_news(struct channel *c, enum news_kind kind, uint64_t number, const char *worker)
 {
-    if (c->kind == kind && c->number == number && strcmp(c->worker, worker) == 0)
+    if (c->kind == kind && c->number == number && strcmp(c->worker ? c->worker : "", worker) == 0)
         return;
-    c->kind = kind;
+    set_kind(c, kind);
     c->number = number;
-    snprintf(c->worker, sizeof c->worker, "%s", worker);
+    free(c->worker);
+    c->worker = *worker ? strdup(worker) : NULL;
     c->news++;
+    c->news_wait = true;
+    if (kind == NEWS_QUEUED)
+        channel_tend_by(c, c->looked_ms + position_every_ms(c->hub));
 }
 
 static void spread_news(struct channel *c)
 {
+    if (!c->news_wait)
+        return;
+    c->news_wait = false;
     channel_hold(c);
     for (struct follower *f = c->followers, *next; f; f = next) {
         next = f->behind;
@@ -87,12 +130,18 @@ void channel_read_view(struct channel *c, const struct chat_view *view)
         set_news(c, NEWS_NONE, 0, "");
 }
 
+static void look_later(struct channel *c)
+{
+    c->look_again = true;
+    channel_tend_by(c, c->looked_ms + LOOK_AGAIN_MS);
+}
+
 static void news_of_entry(struct channel *c, const struct entry *entry)
 {
     char worker[JOB_NAME_SIZE];
     if (entry->kind == ENTRY_QUEUED) {
         set_news(c, NEWS_NONE, 0, "");
-        c->look_again = true; /* for its position */
+        look_later(c); /* for its position */
     } else if (entry->kind == ENTRY_START) {
         snprintf(worker, sizeof worker, "%.*s", (int)entry->worker.length,
                  entry->worker.data ? entry->worker.data : "");
@@ -145,9 +194,19 @@ bool channel_render(struct buf *out, const char *job, struct entry_id before,
 
 /* ---- entries ---- */
 
+/* What all have is kept for others only as far as that is worth its memory. */
+static void trim(struct channel *c, size_t followers)
+{
+    size_t most = (size_t)c->hub->settings->api_stream_buffer_bytes;
+    size_t others = followers > 0 ? followers - 1 : 0;
+    frames_trim(&c->frames, others < most / KEEP_BYTES ? others * KEEP_BYTES : most);
+}
+
 static void pump_all(struct channel *c)
 {
     int64_t most = c->hub->settings->api_max_backlog_bytes;
+    size_t followers = 0;
+    bool all_have_all = true;
     channel_hold(c);
     for (struct follower *f = c->followers, *next; f; f = next) {
         next = f->behind;
@@ -155,7 +214,13 @@ static void pump_all(struct channel *c)
         if (f->channel && f->outlet && outlet_is_blocked(f->outlet) &&
             (int64_t)(c->frames.written - f->mark) > most)
             follower_cut(f, "backlog");
+        if (!f->channel)
+            continue;
+        followers++;
+        all_have_all = all_have_all && follower_has_all(f);
     }
+    if (all_have_all)
+        trim(c, followers);
     channel_release(c);
 }
 
@@ -181,10 +246,15 @@ static void on_entries(void *arg, const struct entry *entries, size_t count)
             cut_all(c, "no memory");
             return;
         }
-        if (is_marker(entry))
+        c->complete = ends == FRAME_ENDS;
+        if (is_marker(entry)) {
             snprintf(c->job, sizeof c->job, "%.*s", (int)entry->job.length, entry->job.data);
+            c->news_wait = true; /* whose news they are has changed */
+        }
         news_of_entry(c, entry);
     }
+    c->entries_ms = hub_now_ms(h);
+    channel_tend_by(c, c->entries_ms + REST_AFTER_MS);
     channel_hold(c);
     pump_all(c);
     spread_news(c);
@@ -203,17 +273,11 @@ static bool is_lost(struct entry_id at, const struct chat_view *view)
     return order > 0 || (order == 0 && view->ended) || !is_there;
 }
 
-/* The end is in hand: who needs no page needs Redis no more. */
-static bool is_complete(const struct channel *c)
-{
-    const struct frame *newest = frames_at(&c->frames, frames_end(&c->frames) - 1);
-    return newest && newest->ends == FRAME_ENDS;
-}
-
 static bool has_lost(const struct follower *f, const struct chat_view *view)
 {
     const struct channel *c = f->channel;
-    bool is_served = is_complete(c) && frames_reach(&c->frames, f->at) &&
+    /* The end is in hand: who needs no page needs Redis no more. */
+    bool is_served = c->complete && frames_reach(&c->frames, f->at) &&
                      entry_id_compare(f->at, c->frames.last) < 0;
     return !is_served && is_lost(f->at, view);
 }
@@ -228,7 +292,9 @@ static void go_back(struct channel *c, const struct chat_view *view)
     if (waits)
         return;
     frames_begin(&c->frames, view->last);
+    c->complete = false;
     snprintf(c->job, sizeof c->job, "%s", view->job);
+    c->news_wait = true;
     tailer_move(c->tail, view->last);
 }
 
@@ -236,7 +302,7 @@ static void go_back(struct channel *c, const struct chat_view *view)
    ahead of the frames: it came with a cursor that the worker has yet to reach again. */
 static void compare_with(struct channel *c, const struct chat_view *view)
 {
-    if (!is_complete(c) && is_lost(c->frames.last, view))
+    if (!c->complete && is_lost(c->frames.last, view))
         go_back(c, view);
     for (struct follower *f = c->followers, *next; f; f = next) {
         next = f->behind;
@@ -252,14 +318,15 @@ static void on_view(void *arg, enum status status, const struct chat_view *view)
     struct look *look = arg;
     struct channel *c = look->channel;
     struct entry_id last = look->last;
+    turns_done(&look->turn);
     free(look);
     if (!c)
         return;
     c->look = NULL;
-    if (status != STATUS_OK) {
-        c->look_again = true;
+    if (status != STATUS_OK || c->look_again)
+        look_later(c);
+    if (status != STATUS_OK)
         return;
-    }
     bool nothing_came = entry_id_compare(last, c->frames.last) == 0;
     channel_hold(c);
     if (nothing_came)
@@ -270,22 +337,38 @@ static void on_view(void *arg, enum status status, const struct chat_view *view)
     channel_release(c);
 }
 
+/* The look's turn has come. */
+bool channel_ask_look(struct turn *turn)
+{
+    struct look *look = CONTAINER_OF(turn, struct look, turn);
+    struct channel *c = look->channel;
+    c->looked_ms = hub_now_ms(c->hub);
+    look->last = c->frames.last;
+    c->look_again = false;
+    if (queue_look(c->hub->queue, c->texts, c->chat_id, on_view, look) == STATUS_OK)
+        return true;
+    c->look = NULL;
+    free(look);
+    look_later(c);
+    return false;
+}
+
+/* One in the line will do; one under way may be older than what is to be looked at. */
 static void check(struct channel *c)
 {
-    c->look_again = true;
-    if (c->look)
-        return;
-    struct look *look = malloc(sizeof *look);
-    c->looked_ms = hub_now_ms(c->hub);
-    if (!look)
-        return;
-    *look = (struct look){.channel = c, .last = c->frames.last};
-    if (queue_look(c->hub->queue, c->feature_id, c->chat_id, on_view, look) != STATUS_OK) {
-        free(look);
+    if (c->look) {
+        c->look_again = c->look_again || c->look->turn.asked;
         return;
     }
+    struct look *look = calloc(1, sizeof *look);
+    c->looked_ms = hub_now_ms(c->hub);
+    if (!look) {
+        look_later(c);
+        return;
+    }
+    look->channel = c;
     c->look = look;
-    c->look_again = false;
+    turns_wait(c->hub->looks, &look->turn);
 }
 
 static void on_check(void *arg)
@@ -297,25 +380,29 @@ static void on_check(void *arg)
 
 static const struct tailer_events tail_events = {.on_entries = on_entries, .on_check = on_check};
 
+static char *put_text(char *at, const char *text)
+{
+    return stpcpy(at, text) + 1;
+}
+
 enum status channel_new(struct hub *h, const char *feature_id, const char *chat_id, const char *key,
                         struct entry_id from, struct channel **out)
 {
-    struct channel *c = calloc(1, sizeof *c);
+    size_t texts = strlen(feature_id) + strlen(chat_id) + strlen(key) + 3;
+    struct channel *c = calloc(1, sizeof *c + texts);
     if (!c)
         return STATUS_NO_MEMORY;
     c->hub = h;
-    c->feature_id = strdup(feature_id);
-    c->chat_id = strdup(chat_id);
-    c->key = strdup(key);
+    char *at = put_text(c->texts, feature_id);
+    c->chat_id = at;
+    at = put_text(at, chat_id);
+    c->key = at;
+    put_text(at, key);
     c->looked_ms = hub_now_ms(h);
+    c->page_count = PAGE_COUNT_FIRST;
     frames_begin(&c->frames, from);
-    enum status status = STATUS_NO_MEMORY;
-    if (c->feature_id && c->chat_id && c->key)
-        status = tailer_follow(h->tailer, key, from, &tail_events, c, &c->tail);
+    enum status status = tailer_follow(h->tailer, key, from, &tail_events, c, &c->tail);
     if (status != STATUS_OK) {
-        free(c->feature_id);
-        free(c->chat_id);
-        free(c->key);
         free(c);
         return status;
     }
@@ -323,18 +410,57 @@ enum status channel_new(struct hub *h, const char *feature_id, const char *chat_
     return STATUS_OK;
 }
 
-void channel_tend(struct channel *c)
+void channel_tend_by(struct channel *c, int64_t due_ms)
 {
-    int64_t age_ms = hub_now_ms(c->hub) - c->looked_ms;
-    channel_hold(c);
-    if ((c->look_again && age_ms >= LOOK_AGAIN_MS) ||
-        (c->kind == NEWS_QUEUED && age_ms >= NEWS_EVERY_MS))
-        check(c);
+    if (!wheel_is_set(&c->tend) || due_ms < c->tend.due_ms)
+        wheel_set(&c->hub->tends, &c->tend, due_ms);
+}
+
+/* Who did not get its page asks again. */
+static void pump_behind(struct channel *c)
+{
+    if (!c->pages_wait)
+        return;
+    c->pages_wait = false;
     for (struct follower *f = c->followers, *next; f; f = next) {
         next = f->behind;
         if (!f->live && !f->page)
             follower_pump(f);
     }
+}
+
+static void look_if_due(struct channel *c)
+{
+    int64_t age_ms = hub_now_ms(c->hub) - c->looked_ms, every_ms = position_every_ms(c->hub);
+    if ((c->look_again && age_ms >= LOOK_AGAIN_MS) ||
+        (c->kind == NEWS_QUEUED && age_ms >= every_ms))
+        check(c);
+    else if (c->look_again)
+        channel_tend_by(c, c->looked_ms + LOOK_AGAIN_MS);
+    if (c->kind == NEWS_QUEUED)
+        channel_tend_by(c, c->looked_ms + every_ms);
+}
+
+static void rest_if_silent(struct channel *c)
+{
+    int64_t now_ms = hub_now_ms(c->hub);
+    bool may_rest = now_ms - c->entries_ms >= REST_AFTER_MS;
+    if (c->frames.capacity == 0)
+        return;
+    for (struct follower *f = c->followers; f && may_rest; f = f->behind)
+        may_rest = follower_has_all(f);
+    if (may_rest)
+        frames_rest(&c->frames);
+    else
+        channel_tend_by(c, now_ms + REST_AFTER_MS);
+}
+
+void channel_tend(struct channel *c)
+{
+    channel_hold(c);
+    look_if_due(c);
+    pump_behind(c);
     spread_news(c);
+    rest_if_silent(c);
     channel_release(c);
 }

@@ -16,30 +16,39 @@
 #include "frames.h"
 #include "hub.h"
 #include "tailer.h"
+#include "turns.h"
 
-#define HUB_BUCKETS 4096 /* chains stay short up to some 10,000 streams */
 #define NEWS_EVERY_MS 5000
 
 enum news_kind { NEWS_NONE, NEWS_QUEUED, NEWS_RUNNING };
 
 struct look;
 
+/* One block of memory, and what hangs on it; an idle one should be small. */
 struct channel {
     struct hub *hub;
     struct channel *next; /* in its bucket */
-    char *feature_id, *chat_id, *key;
-    char job[JOB_ID_SIZE]; /* of the newest frame */
+    struct follower *followers;
     struct frames frames;
     struct tail *tail;
-    struct follower *followers;
-    struct look *look; /* under way */
-    bool look_again;   /* it failed, or was not possible */
-    int64_t looked_ms;
-    enum news_kind kind;
-    uint64_t number; /* QUEUED: position; RUNNING: which attempt */
-    char worker[JOB_NAME_SIZE];
-    unsigned news; /* counts the changes of the three above */
+    struct look *look;  /* in the line, or under way */
+    struct alarm tend;  /* set while there is something to be done later */
+    int64_t looked_ms;  /* when it last asked for a look */
+    int64_t entries_ms; /* when the last entries came */
+    uint64_t number;    /* QUEUED: position; RUNNING: which attempt */
+    char *worker;       /* RUNNING; NULL where it has no name */
+    unsigned news;      /* counts the changes of kind, number and worker */
     unsigned held;
+    uint32_t hash;             /* of the key */
+    uint8_t kind;              /* enum news_kind */
+    uint8_t page_count;        /* entries that a page should have */
+    bool look_again;           /* the look failed, or is older than what it is to tell of */
+    bool complete;             /* the newest entry was an end */
+    bool news_wait;            /* somebody lacks the news */
+    bool pages_wait;           /* somebody lacks a page, and did not get it */
+    char job[JOB_ID_SIZE];     /* of the newest frame */
+    const char *chat_id, *key; /* behind the feature's in `texts` */
+    char texts[];              /* feature_id, chat_id, key, each terminated */
 };
 
 struct hub {
@@ -48,11 +57,15 @@ struct hub {
     const struct queue *queue;
     struct tailer *tailer;
     uv_timer_t tick;
-    struct channel *buckets[HUB_BUCKETS];
+    struct channel **buckets; /* a power of two of them */
+    size_t bucket_count, channels;
     uint32_t seed;
+    uint32_t phase; /* of the next follower's beats */
     size_t followers;
-    struct follower *quietest, *loudest; /* all followers by the time of their last bytes */
-    struct buf scratch;                  /* a text that is being made */
+    size_t waiting;              /* channels whose job waits in its line */
+    struct wheel beats, tends;   /* of followers; of channels */
+    struct turns *looks, *pages; /* questions to Redis */
+    struct buf scratch;          /* a text that is being made */
 };
 
 /* ---- hub.c ---- */
@@ -78,8 +91,14 @@ void channel_release(struct channel *c);
 /* channel_read_view(c, view): the news that a fresh view of the chat holds. */
 void channel_read_view(struct channel *c, const struct chat_view *view);
 
-/* channel_tend(c): what the tick does for it. It may be gone afterwards. */
+/* channel_tend_by(c, due_ms): see that it is tended then, or before. */
+void channel_tend_by(struct channel *c, int64_t due_ms);
+
+/* channel_tend(c): do what is due. It may be gone afterwards. */
 void channel_tend(struct channel *c);
+
+/* channel_ask_look: of hub.looks. */
+turn_fn channel_ask_look;
 
 /**
  * channel_render(out, job, before, entry)
@@ -91,17 +110,23 @@ bool channel_render(struct buf *out, const char *job, struct entry_id before,
 
 /* ---- follower.c: all of these may make the follower leave ---- */
 
-/* follower_link(c, f): it is the channel's now, the loudest of the hub. */
+/* follower_link(c, f): it is the channel's now, and its silence is watched. */
 void follower_link(struct channel *c, struct follower *f);
 
 /* follower_pump(f): send it what there is, as far as its socket takes it. */
 void follower_pump(struct follower *f);
 
-/* follower_news(f): send the channel's news, if they are due. */
+/* follower_news(f): send the channel's news, if they are due; else the channel is tended then. */
 void follower_news(struct follower *f);
 
-/* follower_beat(f): it has been silent for a heartbeat. */
+/* follower_has_all(f): nothing of the channel's frames is for it any more. */
+bool follower_has_all(const struct follower *f);
+
+/* follower_beat(f): its alarm went off: it may have been silent for a heartbeat. */
 void follower_beat(struct follower *f);
+
+/* follower_ask_page: of hub.pages. */
+turn_fn follower_ask_page;
 
 /* follower_tell_loss(f, view): Redis holds less than it was sent; answer by the resume table. */
 void follower_tell_loss(struct follower *f, const struct chat_view *view);

@@ -19,44 +19,50 @@
 #include "resume.h"
 #include "sse.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SPAN_MAX_BYTES 65536
-#define PAGE_COUNT "32"
+#define PAGE_COUNT_MOST 32
 #define STALLS_MAX 2
+#define NEWS_BLOCKED_MS 1000
+#define PAGE_AGAIN_MS 250
 
 struct page {
+    struct turn turn;
     struct follower *follower; /* NULL: it is gone */
 };
 
-/* ---- the order of silence ---- */
+/* ---- silence ---- */
 
-static void quiet_unlink(struct hub *h, struct follower *f)
+/* A little less than a heartbeat: the comment is to come before that is over. */
+static int64_t silence_ms(const struct hub *h)
 {
-    *(f->quieter ? &f->quieter->louder : &h->quietest) = f->louder;
-    *(f->louder ? &f->louder->quieter : &h->loudest) = f->quieter;
-    f->quieter = f->louder = NULL;
+    int64_t heartbeat_ms = h->settings->api_heartbeat_ms;
+    return heartbeat_ms - heartbeat_ms / 16 - 2 * h->beats.slot_ms;
 }
 
-static void quiet_append(struct hub *h, struct follower *f)
+/* Streams that began together are not to beat together. */
+static int64_t spread_ms(const struct hub *h)
 {
+    return h->settings->api_heartbeat_ms / 4;
+}
+
+static void begin_beats(struct hub *h, struct follower *f)
+{
+    h->phase += 0x9e3779b9u; /* the golden ratio: each falls into the widest gap so far */
+    int64_t early_ms = spread_ms(h) * (h->phase >> 16) / 0x10000;
     f->sent_ms = hub_now_ms(h);
-    f->quieter = h->loudest;
-    f->louder = NULL;
-    *(h->loudest ? &h->loudest->louder : &h->quietest) = f;
-    h->loudest = f;
+    wheel_set(&h->beats, &f->beat, f->sent_ms + silence_ms(h) - early_ms);
 }
 
+/* The alarm stays where it is: when it goes off it is set anew, by the time noted here. */
 static void was_sent(struct follower *f)
 {
-    struct hub *h = f->channel->hub;
+    f->sent_ms = hub_now_ms(f->channel->hub);
     f->moved = f->outlet->sent_bytes;
     f->stalls = 0;
-    if (f->sent_ms == hub_now_ms(h))
-        return;
-    quiet_unlink(h, f);
-    quiet_append(h, f);
 }
 
 /* ---- followers come and go ---- */
@@ -70,15 +76,19 @@ void follower_link(struct channel *c, struct follower *f)
         c->followers->before = f;
     c->followers = f;
     c->hub->followers++;
-    quiet_append(c->hub, f);
+    begin_beats(c->hub, f);
 }
 
 /* A page that is under way is for nobody. */
 static void forget_page(struct follower *f)
 {
-    if (f->page)
-        f->page->follower = NULL;
+    struct page *page = f->page;
     f->page = NULL;
+    if (!page)
+        return;
+    page->follower = NULL;
+    if (turns_leave(&page->turn))
+        free(page);
 }
 
 void hub_leave(struct follower *f)
@@ -90,7 +100,7 @@ void hub_leave(struct follower *f)
     *(f->before ? &f->before->behind : &c->followers) = f->behind;
     if (f->behind)
         f->behind->before = f->before;
-    quiet_unlink(c->hub, f);
+    wheel_stop(&f->beat);
     c->hub->followers--;
     forget_page(f);
     f->channel = NULL;
@@ -144,54 +154,58 @@ static void send_news(struct follower *f)
     if (c->kind == NEWS_QUEUED)
         sse_queued(text, c->job, c->number, f->all_events);
     else if (c->kind == NEWS_RUNNING)
-        sse_running(text, c->job, c->number, c->worker, f->all_events);
+        sse_running(text, c->job, c->number, c->worker ? c->worker : "", f->all_events);
     if (text->length == 0 || !buf_ok(text))
         return;
     f->news_ms = hub_now_ms(c->hub);
     put(f, text->data, text->length);
 }
 
-static bool news_are_due(const struct follower *f)
-{
-    const struct channel *c = f->channel;
-    return f->outlet && f->news != c->news && !outlet_is_blocked(f->outlet) &&
-           strcmp(f->job, c->job) == 0 &&
-           (f->news_ms == 0 || hub_now_ms(c->hub) - f->news_ms >= NEWS_EVERY_MS);
-}
-
 void follower_news(struct follower *f)
 {
-    if (news_are_due(f))
+    struct channel *c = f->channel;
+    int64_t now_ms = hub_now_ms(c->hub), due_ms = now_ms;
+    if (!f->outlet || f->news == c->news || strcmp(f->job, c->job) != 0)
+        return;
+    if (outlet_is_blocked(f->outlet))
+        due_ms = now_ms + NEWS_BLOCKED_MS;
+    else if (f->news_ms != 0)
+        due_ms = f->news_ms + NEWS_EVERY_MS;
+    if (due_ms <= now_ms || c->kind == NEWS_NONE) {
         send_news(f);
+        return;
+    }
+    c->news_wait = true;
+    channel_tend_by(c, due_ms);
 }
 
-/* A blocked follower needs no heartbeat; it is watched for bytes that move. */
-static void watch_blocked(struct follower *f)
+/* A blocked follower needs no heartbeat; it is watched for bytes that move. False: it has left. */
+static bool watch_blocked(struct follower *f)
 {
     if (f->moved != f->outlet->sent_bytes)
         f->stalls = 0;
     else
         f->stalls++;
     f->moved = f->outlet->sent_bytes;
-    if (f->stalls >= STALLS_MAX) {
+    f->sent_ms = hub_now_ms(f->channel->hub);
+    if (f->stalls >= STALLS_MAX)
         follower_cut(f, "stalled");
-        return;
-    }
-    quiet_unlink(f->channel->hub, f);
-    quiet_append(f->channel->hub, f);
+    return f->channel != NULL;
 }
 
 void follower_beat(struct follower *f)
 {
     struct hub *h = f->channel->hub;
-    if (f->outlet && outlet_is_blocked(f->outlet)) {
-        watch_blocked(f);
-    } else if (f->outlet) {
-        put(f, ":\n\n", 3);
-    } else {
-        quiet_unlink(h, f);
-        quiet_append(h, f);
-    }
+    int64_t quiet_ms = hub_now_ms(h) - f->sent_ms;
+    bool stays = true;
+    if (!f->outlet)
+        f->sent_ms += quiet_ms;
+    else if (outlet_is_blocked(f->outlet) && quiet_ms >= silence_ms(h))
+        stays = watch_blocked(f);
+    else if (!outlet_is_blocked(f->outlet) && quiet_ms >= silence_ms(h) - spread_ms(h))
+        stays = put(f, ":\n\n", 3);
+    if (stays)
+        wheel_set(&h->beats, &f->beat, f->sent_ms + silence_ms(h));
 }
 
 /* ---- sending ---- */
@@ -280,6 +294,14 @@ static void go_live(struct follower *f)
 
 /* ---- pages from Redis ---- */
 
+/* The next page is to be no more than one send takes: what is beyond it would be read in vain. */
+static void size_pages(struct channel *c, size_t bytes, size_t entries)
+{
+    size_t each = entries > 0 ? 1 + bytes / entries : SPAN_MAX_BYTES;
+    size_t count = SPAN_MAX_BYTES / each;
+    c->page_count = (uint8_t)min_size(count > 0 ? count : 1, PAGE_COUNT_MOST);
+}
+
 /* Sends what one page holds, as much as one send takes. False: the follower has left. */
 static bool send_page(struct follower *f, const struct redisReply *reply)
 {
@@ -287,6 +309,7 @@ static bool send_page(struct follower *f, const struct redisReply *reply)
     struct buf *one = &f->channel->hub->scratch;
     struct entry entry;
     bool ends = false, stays = true;
+    size_t used = 0;
     for (size_t i = 0; i < redis_reply_count(reply) && !ends; i++) {
         if (!entry_read(redis_reply_at(reply, i), &entry))
             continue;
@@ -296,7 +319,9 @@ static bool send_page(struct follower *f, const struct redisReply *reply)
         buf_add(&whole, one->data, one->length);
         ends = is_last;
         f->at = entry.id;
+        used++;
     }
+    size_pages(f->channel, whole.length, used);
     if (!buf_ok(&whole) || !buf_ok(one)) {
         follower_cut(f, "no memory");
         stays = false;
@@ -312,20 +337,29 @@ static bool send_page(struct follower *f, const struct redisReply *reply)
     return stays && !ends;
 }
 
+/* It has to be asked for once more, a little later. */
+static void lacks_page(struct follower *f)
+{
+    f->channel->pages_wait = true;
+    channel_tend_by(f->channel, hub_now_ms(f->channel->hub) + PAGE_AGAIN_MS);
+}
+
 static void on_page(void *arg, enum status status, const struct redisReply *reply)
 {
     struct page *page = arg;
     struct follower *f = page->follower;
+    turns_done(&page->turn);
     free(page);
     if (!f)
         return;
     f->page = NULL;
-    /* Without an answer the tick asks again. */
-    if (status != STATUS_OK)
+    /* An empty page: Redis has lost what stood there, or gets it back. */
+    if (status != STATUS_OK || redis_reply_count(reply) == 0) {
+        lacks_page(f);
         return;
-    /* A comment may have blocked it meanwhile: asked again when it is writable. An empty page
-       is asked for again by the tick: Redis has lost what stood there, or gets it back. */
-    if (outlet_is_blocked(f->outlet) || redis_reply_count(reply) == 0)
+    }
+    /* A comment may have blocked it meanwhile: asked again when it is writable. */
+    if (outlet_is_blocked(f->outlet))
         return;
     struct channel *c = f->channel;
     channel_hold(c);
@@ -334,23 +368,40 @@ static void on_page(void *arg, enum status status, const struct redisReply *repl
     channel_release(c);
 }
 
-static void ask_page(struct follower *f)
+/* The page's turn has come. */
+bool follower_ask_page(struct turn *turn)
 {
-    char from[ENTRY_ID_SIZE + 1] = "(";
+    struct page *page = CONTAINER_OF(turn, struct page, turn);
+    struct follower *f = page->follower;
     struct channel *c = f->channel;
-    struct page *page = malloc(sizeof *page);
-    if (!page)
-        return;
-    page->follower = f;
+    char from[ENTRY_ID_SIZE + 1] = "(", count[8];
     size_t from_length = 1 + entry_id_format(f->at, from + 1);
-    const char *argv[] = {"XRANGE", c->key, from, "+", "COUNT", PAGE_COUNT};
-    const size_t lengths[] = {6, strlen(c->key), from_length, 1, 5, strlen(PAGE_COUNT)};
-    f->page = page;
-    if (redis_send(c->hub->queue->redis, COUNT_OF(argv), argv, lengths, on_page, page) !=
-        STATUS_OK) {
-        f->page = NULL;
-        free(page);
+    size_t count_length = (size_t)snprintf(count, sizeof count, "%u", c->page_count);
+    const char *argv[] = {"XRANGE", c->key, from, "+", "COUNT", count};
+    const size_t lengths[] = {6, strlen(c->key), from_length, 1, 5, count_length};
+    if (redis_send(c->hub->queue->redis, COUNT_OF(argv), argv, lengths, on_page, page) == STATUS_OK)
+        return true;
+    f->page = NULL;
+    free(page);
+    lacks_page(f);
+    return false;
+}
+
+static void want_page(struct follower *f)
+{
+    struct page *page = calloc(1, sizeof *page);
+    if (!page) {
+        lacks_page(f);
+        return;
     }
+    page->follower = f;
+    f->page = page;
+    turns_wait(f->channel->hub->pages, &page->turn);
+}
+
+bool follower_has_all(const struct follower *f)
+{
+    return f->live && f->next == frames_end(&f->channel->frames);
 }
 
 /* Moves a follower as far as it can go now. It may have left afterwards. */
@@ -363,7 +414,7 @@ void follower_pump(struct follower *f)
         if (!f->live && frames_reach(frames, f->at))
             go_live(f);
         if (!f->live) {
-            ask_page(f);
+            want_page(f);
             return;
         }
         if (!frame_for(f) || !send_span(f))

@@ -1,9 +1,9 @@
 /*
  * hub.c: the table of channels, joining one, and the tick.
  *
- * The tick does what no event brings: heartbeats, in the order in which followers
- * fell silent, so that only those are touched that are due; and a look at each
- * channel (channel_tend).
+ * The tick does what no event brings: it looks at followers that may have been silent
+ * for a heartbeat, and at channels that have something to do later. Both stand in
+ * wheels, so only those are touched that are due.
  */
 #include "hub.h"
 
@@ -16,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_MAX_MS 1000
+#define TICK_MAX_MS 100
+#define BUCKETS_FIRST 256
+#define LOOKS_AT_ONCE 32
+#define PAGES_AT_ONCE 8    /* each may have megabytes */
 #define TAIL_BLOCK_MS 4000 /* what XREAD does not tell of is noticed so long after, at most 5 s */
 
 int64_t hub_now_ms(const struct hub *h)
@@ -26,36 +29,68 @@ int64_t hub_now_ms(const struct hub *h)
 
 /* ---- the table ---- */
 
-static struct channel **bucket_of(struct hub *h, const char *key)
+static uint32_t hash_of(const struct hub *h, const char *key)
 {
     uint32_t hash = h->seed;
     for (const char *c = key; *c; c++)
         hash = (hash ^ (unsigned char)*c) * 16777619u;
-    return &h->buckets[hash % HUB_BUCKETS];
+    return hash ^ hash >> 16;
+}
+
+static struct channel **bucket_of(struct hub *h, uint32_t hash)
+{
+    return &h->buckets[hash & (h->bucket_count - 1)];
 }
 
 static struct channel *find(struct hub *h, const char *key)
 {
-    struct channel *c = *bucket_of(h, key);
-    while (c && strcmp(c->key, key) != 0)
+    uint32_t hash = hash_of(h, key);
+    struct channel *c = *bucket_of(h, hash);
+    while (c && (c->hash != hash || strcmp(c->key, key) != 0))
         c = c->next;
     return c;
 }
 
-static void add(struct hub *h, struct channel *c)
+static void link_channel(struct hub *h, struct channel *c)
 {
-    struct channel **bucket = bucket_of(h, c->key);
+    struct channel **bucket = bucket_of(h, c->hash);
     c->next = *bucket;
     *bucket = c;
 }
 
+/* Without the memory for it, chains grow longer. */
+static void grow(struct hub *h)
+{
+    size_t count = h->bucket_count;
+    struct channel **old = h->buckets, **buckets = calloc(2 * count, sizeof(struct channel *));
+    if (!buckets)
+        return;
+    h->buckets = buckets;
+    h->bucket_count = 2 * count;
+    for (size_t i = 0; i < count; i++) {
+        for (struct channel *c = old[i], *next; c; c = next) {
+            next = c->next;
+            link_channel(h, c);
+        }
+    }
+    free(old);
+}
+
+static void add(struct hub *h, struct channel *c)
+{
+    if (++h->channels > h->bucket_count)
+        grow(h);
+    c->hash = hash_of(h, c->key);
+    link_channel(h, c);
+}
+
 void hub_forget(struct hub *h, struct channel *c)
 {
-    struct channel **at = bucket_of(h, c->key);
-    while (*at && *at != c)
+    struct channel **at = bucket_of(h, c->hash);
+    while (*at != c)
         at = &(*at)->next;
-    if (*at)
-        *at = c->next;
+    *at = c->next;
+    h->channels--;
 }
 
 /* ---- joining ---- */
@@ -98,16 +133,17 @@ enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, 
     f->mark = c->frames.written;
     f->news = c->news - 1;
     f->news_ms = 0;
+    f->stalls = 0;
     follower_link(c, f);
 out:
     buf_clear(&key);
     return status;
 }
 
-void hub_end_all(struct hub *h)
+void hub_end_some(struct hub *h, size_t most)
 {
-    while (h->quietest)
-        follower_end(h->quietest);
+    for (struct alarm *a; most > 0 && (a = wheel_any(&h->beats)); most--)
+        follower_end(CONTAINER_OF(a, struct follower, beat));
 }
 
 size_t hub_followers(const struct hub *h)
@@ -117,30 +153,33 @@ size_t hub_followers(const struct hub *h)
 
 /* ---- the tick ---- */
 
-static void beat(struct hub *h, int64_t silence_ms)
-{
-    while (h->quietest && hub_now_ms(h) - h->quietest->sent_ms >= silence_ms)
-        follower_beat(h->quietest);
-}
-
 static int64_t tick_ms(const struct hub *h)
 {
-    return min_i64(TICK_MAX_MS, max_i64(10, h->settings->api_heartbeat_ms / 10));
+    return min_i64(TICK_MAX_MS, max_i64(10, h->settings->api_heartbeat_ms / 100));
 }
 
 static void on_tick(uv_timer_t *timer)
 {
     struct hub *h = timer->data;
-    beat(h, h->settings->api_heartbeat_ms - tick_ms(h));
-    for (size_t i = 0; i < HUB_BUCKETS; i++) {
-        for (struct channel *c = h->buckets[i], *next; c; c = next) {
-            next = c->next;
-            channel_tend(c);
-        }
-    }
+    int64_t now_ms = hub_now_ms(h);
+    struct alarm *a;
+    while ((a = wheel_next(&h->beats, now_ms)))
+        follower_beat(CONTAINER_OF(a, struct follower, beat));
+    while ((a = wheel_next(&h->tends, now_ms)))
+        channel_tend(CONTAINER_OF(a, struct channel, tend));
 }
 
 /* ---- the object ---- */
+
+static void release(struct hub *h)
+{
+    tailer_free(h->tailer);
+    turns_free(h->looks);
+    turns_free(h->pages);
+    free(h->buckets);
+    buf_clear(&h->scratch);
+    free(h);
+}
 
 struct hub *hub_new(uv_loop_t *loop, const struct settings *settings, const struct queue *queue)
 {
@@ -149,11 +188,17 @@ struct hub *hub_new(uv_loop_t *loop, const struct settings *settings, const stru
         return NULL;
     *h = (struct hub){.loop = loop, .settings = settings, .queue = queue};
     h->seed = id_random_below(UINT32_MAX);
+    h->bucket_count = BUCKETS_FIRST;
+    h->buckets = calloc(BUCKETS_FIRST, sizeof(struct channel *));
+    h->looks = turns_new(LOOKS_AT_ONCE, channel_ask_look);
+    h->pages = turns_new(PAGES_AT_ONCE, follower_ask_page);
     h->tailer = tailer_new(loop, settings, queue->redis, TAIL_BLOCK_MS);
-    if (!h->tailer) {
-        free(h);
+    if (!h->buckets || !h->looks || !h->pages || !h->tailer) {
+        release(h);
         return NULL;
     }
+    wheel_init(&h->beats, tick_ms(h), hub_now_ms(h));
+    wheel_init(&h->tends, tick_ms(h), hub_now_ms(h));
     uv_timer_init(loop, &h->tick);
     h->tick.data = h;
     uv_timer_start(&h->tick, on_tick, (uint64_t)tick_ms(h), (uint64_t)tick_ms(h));
@@ -162,9 +207,7 @@ struct hub *hub_new(uv_loop_t *loop, const struct settings *settings, const stru
 
 static void on_tick_closed(uv_handle_t *handle)
 {
-    struct hub *h = handle->data;
-    buf_clear(&h->scratch);
-    free(h);
+    release(handle->data);
 }
 
 void hub_free(struct hub *h)
@@ -172,5 +215,6 @@ void hub_free(struct hub *h)
     if (!h)
         return;
     tailer_free(h->tailer);
+    h->tailer = NULL; /* it closes in this same turn of the loop */
     uv_close((uv_handle_t *)&h->tick, on_tick_closed);
 }

@@ -32,6 +32,7 @@
 #include "queue.h"
 #include "resume.h"
 #include "settings.h"
+#include "wheel.h"
 
 #include <uv.h>
 
@@ -39,28 +40,31 @@ struct hub;
 struct channel;
 struct page;
 
+/* What every send touches comes first, and together. */
 struct follower {
-    /* Set by the owner before hub_join. */
-    struct exchange *exchange;
-    char job[JOB_ID_SIZE]; /* what it came for; "" in a foreign stream */
-    bool all_events;
-    bool told; /* the client holds an id of this stream: what voids it must be said */
-
     /* The hub's. */
     struct channel *channel; /* NULL: has not joined, or has left */
     struct follower *before, *behind;
-    struct follower *quieter, *louder; /* in the order of the last bytes sent */
-    struct outlet *outlet;             /* NULL before hub_open */
-    struct entry_id at;                /* the last entry it has, or need not have */
-    uint64_t next;                     /* the frame it needs; meaningful while live */
-    uint64_t mark;                     /* the channel's bytes that are behind it */
-    struct page *page;                 /* a page from Redis under way */
+    struct outlet *outlet; /* NULL before hub_open */
+    struct entry_id at;    /* the last entry it has, or need not have */
+    uint64_t next;         /* the frame it needs; meaningful while live */
+    uint64_t mark;         /* the channel's bytes that are behind it */
+    int64_t sent_ms;       /* when it last got bytes */
+    uint64_t moved;        /* outlet bytes at the last look at a blocked one */
+    struct page *page;     /* a page from Redis that it waits for */
+    unsigned news;         /* which news it has */
+    uint8_t stalls;        /* looks at which nothing had moved */
     bool live;
-    int64_t sent_ms; /* when it last got bytes */
-    int64_t news_ms; /* when it last got news */
-    unsigned news;   /* which news it has */
-    uint64_t moved;  /* outlet bytes at the last look at a blocked one */
-    unsigned stalls; /* looks at which nothing had moved */
+
+    /* Set by the owner before hub_join. */
+    bool told; /* the client holds an id of this stream: what voids it must be said */
+    bool all_events;
+    struct exchange *exchange;
+    char job[JOB_ID_SIZE]; /* what it came for; "" in a foreign stream */
+
+    /* The hub's again. */
+    struct alarm beat; /* set while it follows: when its silence is looked at */
+    int64_t news_ms;   /* when it last got news; 0: never */
 };
 
 /* hub_new(loop, settings, queue): gives; NULL: no memory. Borrows all. */
@@ -93,8 +97,9 @@ void hub_writable(struct follower *f);
 /* hub_leave(f): it follows no more. Harmless when it has left. */
 void hub_leave(struct follower *f);
 
-/* hub_end_all(h): end every stream without [DONE]; who still wants it resumes elsewhere. */
-void hub_end_all(struct hub *h);
+/* hub_end_some(h, most): end so many streams without [DONE]; who still wants one resumes
+   elsewhere. */
+void hub_end_some(struct hub *h, size_t most);
 
 /* hub_followers(h): how many there are. */
 size_t hub_followers(const struct hub *h);

@@ -666,7 +666,7 @@ static void who_is_too_far_behind_is_cut_and_may_resume(void **state)
         buf_printf(&all, "m%" PRIu64 " ", n);
         settle();
         if (slow->follower && slow->follower->channel)
-            assert_in_range(hub->loudest->channel->frames.written - slow->follower->mark, 0,
+            assert_in_range(slow->follower->channel->frames.written - slow->follower->mark, 0,
                             20000 + 3000);
     }
     await_end(slow);
@@ -731,9 +731,9 @@ static void silence_is_broken_by_comments(void **state)
     uint64_t from_ns = uv_hrtime();
     assert_true(wait_for(has_three_beats, c));
     uint64_t took_ms = (uv_hrtime() - from_ns) / 1000000;
-    assert_in_range(took_ms, 200, 60000);
+    assert_in_range(took_ms, 150, 60000); /* the first one may come early */
 #ifndef LEAT_SANITIZED
-    assert_in_range(took_ms, 200, 400);
+    assert_in_range(took_ms, 150, 400);
 #endif
     settle();
     assert_int_equal(closed->raw.length, 0);
@@ -742,11 +742,18 @@ static void silence_is_broken_by_comments(void **state)
 
 /* ---- news ---- */
 
+/* As if the channel had last looked five seconds ago. */
+static void let_look_age(struct client *c)
+{
+    c->follower->channel->looked_ms -= NEWS_EVERY_MS;
+    channel_tend_by(c->follower->channel, hub_now_ms(hub));
+}
+
 /* As if the last news were five seconds old, for follower and channel. */
 static void let_news_age(struct client *c)
 {
     c->follower->news_ms -= NEWS_EVERY_MS;
-    c->follower->channel->looked_ms -= NEWS_EVERY_MS;
+    let_look_age(c);
 }
 
 static void news_come_at_most_every_five_seconds(void **state)
@@ -759,8 +766,8 @@ static void news_come_at_most_every_five_seconds(void **state)
     await_comment(c, ": queued 2\n");
     struct claim first = rig_take(rig, "w1");
     assert_string_equal(first.chat, "before");
-    c->follower->channel->looked_ms -= NEWS_EVERY_MS; /* only the channel has aged */
-    await_comment(c, ":\n");                          /* a heartbeat: ten ticks */
+    let_look_age(c);         /* only the channel has aged */
+    await_comment(c, ":\n"); /* a heartbeat: many ticks */
     assert_null(strstr(buf_text(&c->comments), "queued 1"));
     let_news_age(c);
     await_comment(c, ": queued 1\n");
@@ -1123,7 +1130,9 @@ static void draining_ends_all_without_an_end(void **state)
     struct chat_view view = rig_look(rig, "c");
     assert_true(join(two, "c", &view));
     await_said(one, "m1 m2");
-    hub_end_all(hub);
+    hub_end_some(hub, 1);
+    assert_int_equal(hub_followers(hub), 1);
+    hub_end_some(hub, 10);
     assert_true(one->exchange.ended && two->exchange.ended);
     assert_int_equal(hub_followers(hub), 0);
     await_end(one);
