@@ -33,8 +33,8 @@ static void put_state(struct buf *out, enum job_state state)
 static void answer_job(struct visit *visit, const struct enqueue_result *result, bool attached)
 {
     const struct visit_stream stream = {
-        .feature_id = visit->request.feature_id,
-        .chat_id = visit->request.chat_id,
+        .feature_id = visit->asked->request.feature_id,
+        .chat_id = visit->asked->request.chat_id,
         .job = result->job,
         .attached = attached,
     };
@@ -54,8 +54,9 @@ static void on_enqueue(void *arg, enum status status, const struct enqueue_resul
         visit_refuse_for(visit, status);
     else if (result->outcome == ENQUEUE_STARTED) {
         log_info("enqueued", LOG_S("job", result->job),
-                 LOG_S("feature_id", visit->request.feature_id),
-                 LOG_S("chat_id", *visit->request.chat_id ? visit->request.chat_id : result->job));
+                 LOG_S("feature_id", visit->asked->request.feature_id),
+                 LOG_S("chat_id", *visit->asked->request.chat_id ? visit->asked->request.chat_id
+                                                                 : result->job));
         answer_job(visit, result, false);
     } else if (result->outcome == ENQUEUE_JOINED && *result->job)
         answer_job(visit, result, true);
@@ -68,17 +69,17 @@ static void on_enqueue(void *arg, enum status status, const struct enqueue_resul
 static void enqueue(struct visit *visit, const struct job_input *input, const struct buf *payload,
                     const char *hash)
 {
-    id_new(visit->id);
+    id_new(visit->asked->id);
     const struct enqueue in = {
-        .id = visit->id,
+        .id = visit->asked->id,
         .type = input->type,
         .feature_id = input->feature_id,
         .chat_id = *input->chat_id ? input->chat_id : NULL,
         .payload = payload->data,
         .payload_length = payload->length,
         .body_hash = hash,
-        .key = visit->key,
-        .if_busy = visit->request.if_busy,
+        .key = visit->asked->key,
+        .if_busy = visit->asked->request.if_busy,
         .options = &input->options,
     };
     visit_asked(visit, queue_enqueue(visit_queue(visit), &in, on_enqueue, visit));
@@ -91,8 +92,8 @@ void jobs_start(struct visit *visit)
     char hash[DIGEST_SIZE];
     if (!visit_read_input(visit, INPUT_JOB, &input, hash))
         return;
-    memcpy(visit->request.feature_id, input.feature_id, sizeof input.feature_id);
-    memcpy(visit->request.chat_id, input.chat_id, sizeof input.chat_id);
+    memcpy(visit->asked->request.feature_id, input.feature_id, sizeof input.feature_id);
+    memcpy(visit->asked->request.chat_id, input.chat_id, sizeof input.chat_id);
     job_input_line(input.payload, &payload);
     if (buf_ok(&payload))
         enqueue(visit, &input, &payload, hash);
@@ -119,7 +120,8 @@ static void answer_record(struct visit *visit, const struct redisReply *reply)
 void jobs_show(struct visit *visit)
 {
     visit->answer = answer_record;
-    visit_asked(visit, admin_job(visit_queue(visit), visit->request.job, visit_on_reply, visit));
+    visit_asked(visit,
+                admin_job(visit_queue(visit), visit->asked->request.job, visit_on_reply, visit));
 }
 
 static void answer_page(struct visit *visit, const struct redisReply *reply)
@@ -136,7 +138,7 @@ static void answer_page(struct visit *visit, const struct redisReply *reply)
 
 void jobs_list(struct visit *visit)
 {
-    const struct request *request = &visit->request;
+    const struct request *request = &visit->asked->request;
     if (request->state == JOB_NONE) {
         visit_refuse(visit, PROBLEM_BAD_REQUEST, "state is missing.", "");
         return;
@@ -167,7 +169,7 @@ static void on_stop(void *arg, enum status status, const struct stop_result *res
         visit_refuse(visit, PROBLEM_NO_JOB, "Nothing is known of such a job.", "");
         return;
     }
-    const char *job = visit->request.job;
+    const char *job = visit->asked->request.job;
     bool dropped = result->outcome == STOP_DROPPED;
     if (result->outcome != STOP_ENDED)
         log_info(dropped ? "dropped" : "cancelled", LOG_S("job", job));
@@ -182,7 +184,7 @@ static void on_stop(void *arg, enum status status, const struct stop_result *res
 
 void jobs_stop(struct visit *visit)
 {
-    visit_asked(visit, queue_stop(visit_queue(visit), visit->request.job, on_stop, visit));
+    visit_asked(visit, queue_stop(visit_queue(visit), visit->asked->request.job, on_stop, visit));
 }
 
 /* ---- POST /jobs/{id}/retry ---- */
@@ -195,10 +197,10 @@ static void answer_retry(struct visit *visit, const struct retry_result *result)
         .job = result->job,
     };
     struct buf body = {0};
-    log_info("retried", LOG_S("job", visit->request.job), LOG_S("as", result->job));
+    log_info("retried", LOG_S("job", visit->asked->request.job), LOG_S("as", result->job));
     buf_printf(&body, "{\"id\": \"%s\", ", result->job);
     put_state(&body, result->state);
-    buf_printf(&body, ", \"retried_from\": \"%s\"", visit->request.job);
+    buf_printf(&body, ", \"retried_from\": \"%s\"", visit->asked->request.job);
     visit_answer_stream(visit, &stream, &body);
     buf_clear(&body);
 }
@@ -221,7 +223,7 @@ static void on_retry(void *arg, enum status status, const struct retry_result *r
         break;
     case RETRY_ALIVE:
         visit_refuse(visit, PROBLEM_NOT_DEAD, "GET says what has become of it.",
-                     visit->request.job);
+                     visit->asked->request.job);
         break;
     case RETRY_BUSY:
         if (*result->job)
@@ -237,9 +239,9 @@ static void on_retry(void *arg, enum status status, const struct retry_result *r
 
 void jobs_retry(struct visit *visit)
 {
-    id_new(visit->id);
-    visit_asked(visit,
-                queue_retry(visit_queue(visit), visit->request.job, visit->id, on_retry, visit));
+    id_new(visit->asked->id);
+    visit_asked(visit, queue_retry(visit_queue(visit), visit->asked->request.job, visit->asked->id,
+                                   on_retry, visit));
 }
 
 /* ---- many at once ---- */
@@ -256,7 +258,7 @@ static void answer_retry_many(struct visit *visit, const struct redisReply *repl
         visit_refuse(visit, PROBLEM_QUEUE_FULL, "The queue has reached its limit.", "");
         return;
     }
-    log_info("retried_many", LOG_S("queue", visit->request.queue),
+    log_info("retried_many", LOG_S("queue", visit->asked->request.queue),
              LOG_I("retried", number_at(reply, 0)));
     buf_printf(&body, "{\"retried\": %" PRId64 ", \"busy\": %" PRId64 ", \"left\": %" PRId64,
                number_at(reply, 0), number_at(reply, 1), number_at(reply, 2));
@@ -268,7 +270,7 @@ static void answer_retry_many(struct visit *visit, const struct redisReply *repl
 
 void jobs_retry_many(struct visit *visit)
 {
-    const struct request *request = &visit->request;
+    const struct request *request = &visit->asked->request;
     visit->answer = answer_retry_many;
     visit_asked(visit, admin_retry(visit_queue(visit), request->queue, request->page_cursor,
                                    request->limit, visit_on_reply, visit));
@@ -277,7 +279,8 @@ void jobs_retry_many(struct visit *visit)
 static void answer_purge(struct visit *visit, const struct redisReply *reply)
 {
     struct buf body = {0};
-    log_info("purged", LOG_S("queue", visit->request.queue), LOG_I("dropped", number_at(reply, 0)));
+    log_info("purged", LOG_S("queue", visit->asked->request.queue),
+             LOG_I("dropped", number_at(reply, 0)));
     buf_printf(&body, "{\"dropped\": %" PRId64 ", \"left\": %" PRId64 "}\n", number_at(reply, 0),
                number_at(reply, 1));
     visit_answer(visit, 200, &body);
@@ -286,7 +289,7 @@ static void answer_purge(struct visit *visit, const struct redisReply *reply)
 
 void jobs_purge(struct visit *visit)
 {
-    const struct request *request = &visit->request;
+    const struct request *request = &visit->asked->request;
     if (request->state != JOB_DEAD) {
         visit_refuse(visit, PROBLEM_BAD_REQUEST,
                      "Only state=dead can be dropped, and must be said.", "");

@@ -52,27 +52,27 @@ static void answer_queue(struct visit *visit, const struct redisReply *reply)
 void operate_queue(struct visit *visit)
 {
     visit->answer = answer_queue;
-    visit_asked(visit,
-                admin_queues(visit_queue(visit), visit->request.queue, visit_on_reply, visit));
+    visit_asked(visit, admin_queues(visit_queue(visit), visit->asked->request.queue, visit_on_reply,
+                                    visit));
 }
 
 static void answer_paused(struct visit *visit, const struct redisReply *reply)
 {
-    log_info("queue_paused", LOG_S("queue", visit->request.queue));
+    log_info("queue_paused", LOG_S("queue", visit->asked->request.queue));
     answer_queue(visit, reply);
 }
 
 static void answer_resumed(struct visit *visit, const struct redisReply *reply)
 {
-    log_info("queue_resumed", LOG_S("queue", visit->request.queue));
+    log_info("queue_resumed", LOG_S("queue", visit->asked->request.queue));
     answer_queue(visit, reply);
 }
 
 static void set_paused(struct visit *visit, bool paused)
 {
     visit->answer = paused ? answer_paused : answer_resumed;
-    visit_asked(visit, admin_pause(visit_queue(visit), visit->request.queue, paused, visit_on_reply,
-                                   visit));
+    visit_asked(visit, admin_pause(visit_queue(visit), visit->asked->request.queue, paused,
+                                   visit_on_reply, visit));
 }
 
 void operate_pause(struct visit *visit)
@@ -129,13 +129,13 @@ static void refuse_route(struct visit *visit)
 
 static void answer_route(struct visit *visit, const struct redisReply *reply)
 {
-    const char *queue = record_text(reply, visit->request.feature_id);
+    const char *queue = record_text(reply, visit->asked->request.feature_id);
     struct buf body = {0};
     if (!*queue) {
         refuse_route(visit);
         return;
     }
-    put_pair(&body, visit->request.feature_id, queue);
+    put_pair(&body, visit->asked->request.feature_id, queue);
     buf_puts(&body, "}\n");
     visit_answer(visit, 200, &body);
     buf_clear(&body);
@@ -149,7 +149,7 @@ void operate_route(struct visit *visit)
 
 static void answer_led(struct visit *visit, const struct redisReply *reply)
 {
-    const struct request *request = &visit->request;
+    const struct request *request = &visit->asked->request;
     size_t length;
     const char *was = redis_reply_text(reply, &length);
     struct buf body = {0};
@@ -166,7 +166,7 @@ static void answer_led(struct visit *visit, const struct redisReply *reply)
 void operate_lead(struct visit *visit)
 {
     struct job_input input;
-    struct request *request = &visit->request;
+    struct request *request = &visit->asked->request;
     if (!visit_read_input(visit, INPUT_ROUTE, &input, NULL))
         return;
     memcpy(request->queue, input.queue, sizeof input.queue);
@@ -187,7 +187,7 @@ static void answer_unled(struct visit *visit, const struct redisReply *reply)
 void operate_unlead(struct visit *visit)
 {
     visit->answer = answer_unled;
-    visit_asked(visit, admin_route(visit_queue(visit), visit->request.feature_id, "",
+    visit_asked(visit, admin_route(visit_queue(visit), visit->asked->request.feature_id, "",
                                    visit_on_reply, visit));
 }
 

@@ -109,7 +109,7 @@ static const struct route *find_route(struct visit *visit)
     char allow[ROUTES_ALLOW_SIZE];
     struct exchange *e = visit->exchange;
     const struct settings *settings = visit->gateway->settings;
-    const struct route *route = routes_find(&visit->request, exchange_method(e), allow);
+    const struct route *route = routes_find(&visit->asked->request, exchange_method(e), allow);
     if (route)
         return route;
     if (!*allow)
@@ -135,7 +135,7 @@ static const char *read_cursor(struct visit *visit)
     const char *cursor;
     if (exchange_header(visit->exchange, "Last-Event-ID", &cursor) != STATUS_OK)
         return "Last-Event-ID is given more than once.";
-    return cursor ? request_check_cursor(cursor, &visit->request.cursor) : NULL;
+    return cursor ? request_check_cursor(cursor, &visit->asked->request.cursor) : NULL;
 }
 
 static const char *read_key(struct visit *visit)
@@ -145,7 +145,7 @@ static const char *read_key(struct visit *visit)
         return "Idempotency-Key is given more than once.";
     const char *wrong = key ? request_check_key(key) : NULL;
     if (key && !wrong)
-        memcpy(visit->key, key, strlen(key) + 1);
+        memcpy(visit->asked->key, key, strlen(key) + 1);
     return wrong;
 }
 
@@ -153,9 +153,9 @@ static const char *read_head(struct visit *visit, const struct route *route)
 {
     const char *target = exchange_target(visit->exchange);
     const char *wrong =
-        request_read_query(target, strlen(target), route->parameters, &visit->request);
+        request_read_query(target, strlen(target), route->parameters, &visit->asked->request);
     if (!wrong && route->needs & ROUTE_CHAT)
-        wrong = request_check_chat(&visit->request);
+        wrong = request_check_chat(&visit->asked->request);
     if (!wrong && route->needs & ROUTE_CURSOR)
         wrong = read_cursor(visit);
     if (!wrong && route->needs & ROUTE_KEY)
@@ -166,7 +166,7 @@ static const char *read_head(struct visit *visit, const struct route *route)
 /* A path's part that breaks its rule: a job's id can be nobody's, a name is told the rule. */
 static bool read_path(struct visit *visit, const struct route *route)
 {
-    const char *wrong = request_read_parts(&visit->request, route->path);
+    const char *wrong = request_read_parts(&visit->asked->request, route->path);
     if (!wrong)
         return true;
     if (strstr(route->path, "{id}"))
@@ -200,7 +200,7 @@ static void on_head(void *arg, struct exchange *e)
         reply_problem(e, g->settings, PROBLEM_INTERNAL, "There is no memory left.", "");
         return;
     }
-    request_read_path(exchange_target(e), strlen(exchange_target(e)), &visit->request);
+    request_read_path(exchange_target(e), strlen(exchange_target(e)), &visit->asked->request);
     const struct route *route = find_route(visit);
     if (!route || !read_path(visit, route))
         return;

@@ -56,8 +56,8 @@ static void answer_one(struct visit *visit, const struct redisReply *reply)
 void schedules_show(struct visit *visit)
 {
     visit->answer = answer_one;
-    visit_asked(visit,
-                admin_schedules(visit_queue(visit), visit->request.name, visit_on_reply, visit));
+    visit_asked(visit, admin_schedules(visit_queue(visit), visit->asked->request.name,
+                                       visit_on_reply, visit));
 }
 
 /* ---- PUT ---- */
@@ -65,7 +65,7 @@ void schedules_show(struct visit *visit)
 static void answer_put(struct visit *visit, const struct redisReply *reply)
 {
     bool created = redis_reply_number(redis_reply_at(reply, 0)) != 0;
-    log_info("schedule_put", LOG_S("name", visit->request.name), LOG_I("created", created));
+    log_info("schedule_put", LOG_S("name", visit->asked->request.name), LOG_I("created", created));
     answer_record(visit, created ? 201 : 200, redis_reply_at(reply, 1));
 }
 
@@ -75,7 +75,7 @@ static void put(struct visit *visit, const struct job_input *input, const char *
     struct buf payload = {0};
     job_input_line(input->payload, &payload);
     const struct schedule in = {
-        .name = visit->request.name,
+        .name = visit->asked->request.name,
         .cron = input->cron,
         .every_ms = input->every_ms,
         .missed = input->missed,
@@ -128,8 +128,8 @@ static void answer_drop(struct visit *visit, const struct redisReply *reply)
         refuse_name(visit);
         return;
     }
-    log_info("schedule_drop", LOG_S("name", visit->request.name));
-    buf_printf(&body, "{\"name\": \"%s\", \"dropped\": true}\n", visit->request.name);
+    log_info("schedule_drop", LOG_S("name", visit->asked->request.name));
+    buf_printf(&body, "{\"name\": \"%s\", \"dropped\": true}\n", visit->asked->request.name);
     visit_answer(visit, 200, &body);
     buf_clear(&body);
 }
@@ -137,6 +137,6 @@ static void answer_drop(struct visit *visit, const struct redisReply *reply)
 void schedules_drop(struct visit *visit)
 {
     visit->answer = answer_drop;
-    visit_asked(
-        visit, admin_schedule_drop(visit_queue(visit), visit->request.name, visit_on_reply, visit));
+    visit_asked(visit, admin_schedule_drop(visit_queue(visit), visit->asked->request.name,
+                                           visit_on_reply, visit));
 }

@@ -27,7 +27,7 @@
 
 static void open_stream(struct visit *visit, const char *job, bool attached)
 {
-    const struct request *request = &visit->request;
+    const struct request *request = &visit->asked->request;
     char location[REQUEST_STREAM_SIZE];
     request_stream(request->feature_id, request->chat_id, job, location);
     struct exchange_field fields[REPLY_CORS_FIELDS + 6] = {
@@ -67,7 +67,7 @@ static void come_again(struct visit *visit)
 /* Takes the follower into the hub. False: it could not be, and was answered. */
 static bool join(struct visit *visit, const struct chat_view *view, struct entry_id from)
 {
-    const struct request *request = &visit->request;
+    const struct request *request = &visit->asked->request;
     snprintf(visit->follower.job, sizeof visit->follower.job, "%s", view->job);
     visit->follower.all_events = request->all_events;
     visit->follower.told = request->cursor.kind == CURSOR_ENTRY;
@@ -87,7 +87,7 @@ static bool join(struct visit *visit, const struct chat_view *view, struct entry
 static void follow(struct visit *visit, const struct chat_view *view, const char *pinned,
                    bool attached)
 {
-    struct resume resume = resume_decide(&visit->request.cursor, pinned, view);
+    struct resume resume = resume_decide(&visit->asked->request.cursor, pinned, view);
     const char *job = *view->job ? view->job : pinned;
     if (resume.action == RESUME_NO_CONTENT && visit->run == stream_follow) {
         reply_no_content(visit->exchange, visit->gateway->settings);
@@ -128,13 +128,13 @@ static void on_look(void *arg, enum status status, const struct chat_view *view)
     if (status != STATUS_OK)
         come_again(visit);
     else
-        follow(visit, view, visit->request.job, true);
+        follow(visit, view, visit->asked->request.job, true);
 }
 
 void stream_follow(struct visit *visit)
 {
     const struct gateway *g = visit->gateway;
-    const struct request *request = &visit->request;
+    const struct request *request = &visit->asked->request;
     enum status status = STATUS_CLOSED;
     if (!g->draining)
         status = queue_look(&g->queue, request->feature_id, request->chat_id, on_look, visit);
@@ -151,8 +151,8 @@ static void answer_start(struct visit *visit, const struct enqueue_result *resul
     switch (result->outcome) {
     case ENQUEUE_STARTED:
         log_info("enqueued", LOG_S("job", result->job),
-                 LOG_S("feature_id", visit->request.feature_id),
-                 LOG_S("chat_id", visit->request.chat_id));
+                 LOG_S("feature_id", visit->asked->request.feature_id),
+                 LOG_S("chat_id", visit->asked->request.chat_id));
         follow(visit, &result->view, result->job, false);
         break;
     case ENQUEUE_JOINED:
@@ -194,17 +194,17 @@ static bool take_body(struct visit *visit, struct buf *payload, char hash[DIGEST
 
 static void enqueue(struct visit *visit, const struct buf *payload, const char *hash)
 {
-    const struct request *request = &visit->request;
-    id_new(visit->id);
+    const struct request *request = &visit->asked->request;
+    id_new(visit->asked->id);
     struct enqueue in = {
-        .id = visit->id,
+        .id = visit->asked->id,
         .type = JOB_INPUT_STREAM_TYPE,
         .feature_id = request->feature_id,
         .chat_id = request->chat_id,
         .payload = payload->data,
         .payload_length = payload->length,
         .body_hash = hash,
-        .key = visit->key,
+        .key = visit->asked->key,
         .if_busy = request->if_busy,
     };
     visit_asked(visit, queue_enqueue(visit_queue(visit), &in, on_enqueue, visit));
@@ -215,12 +215,12 @@ void stream_start(struct visit *visit)
     struct buf payload = {0};
     char hash[DIGEST_SIZE];
     /* A request with a cursor never starts anything. */
-    if (visit->request.cursor.kind != CURSOR_NONE) {
+    if (visit->asked->request.cursor.kind != CURSOR_NONE) {
         visit->run = stream_follow;
         stream_follow(visit);
         return;
     }
-    const struct request *request = &visit->request;
+    const struct request *request = &visit->asked->request;
     if (visit->gateway->draining)
         visit_refuse(visit, PROBLEM_OVERLOADED, "This gateway is going down.", "");
     else if (!hub_has_room(visit->gateway->hub, request->feature_id, request->chat_id))
@@ -253,14 +253,15 @@ static void on_cancel(void *arg, enum status status, const struct cancel_result 
     buf_puts(&body, "{\"id\": ");
     json_quote(&body, result->job, strlen(result->job));
     buf_printf(&body, ", \"feature_id\": \"%s\", \"chat_id\": \"%s\", \"state\": \"%s\"}\n",
-               visit->request.feature_id, visit->request.chat_id, job_state_name(result->state));
+               visit->asked->request.feature_id, visit->asked->request.chat_id,
+               job_state_name(result->state));
     visit_answer(visit, 200, &body);
     buf_clear(&body);
 }
 
 void stream_stop(struct visit *visit)
 {
-    const struct request *request = &visit->request;
+    const struct request *request = &visit->asked->request;
     visit_asked(visit, queue_cancel(visit_queue(visit), request->feature_id, request->chat_id,
                                     request->job, on_cancel, visit));
 }

@@ -20,6 +20,7 @@ static void free_if_over(struct visit *visit)
     if (visit->exchange || visit->asking)
         return;
     buf_clear(&visit->opening);
+    free(visit->asked);
     free(visit);
 }
 
@@ -28,6 +29,8 @@ static void on_open(void *arg, struct outlet *outlet)
     struct visit *visit = arg;
     enum status status = outlet_write(outlet, visit->opening.data, visit->opening.length);
     buf_clear(&visit->opening);
+    free(visit->asked);
+    visit->asked = NULL;
     if (status != STATUS_OK)
         exchange_abort(visit->exchange);
     else if (visit->ends)
@@ -66,8 +69,13 @@ static const struct exchange_events events = {
 struct visit *visit_new(struct gateway *g, struct exchange *e)
 {
     struct visit *visit = calloc(1, sizeof *visit);
-    if (!visit)
+    struct visit_asked *asked = calloc(1, sizeof *asked);
+    if (!visit || !asked) {
+        free(visit);
+        free(asked);
         return NULL;
+    }
+    visit->asked = asked;
     visit->gateway = g;
     visit->exchange = e;
     visit->follower.exchange = e;

@@ -20,14 +20,19 @@
 
 #define VISIT_KEY_SIZE 256
 
+/* What only the answering needs: an open stream may live for long. */
+struct visit_asked {
+    struct request request;
+    char key[VISIT_KEY_SIZE]; /* Idempotency-Key; "" for none */
+    char id[JOB_ID_SIZE];     /* of the job that this request may start */
+};
+
 struct visit {
     struct gateway *gateway;
     struct exchange *exchange; /* NULL once it has closed */
     void (*run)(struct visit *visit);
-    struct request request;
-    char key[VISIT_KEY_SIZE]; /* Idempotency-Key; "" for none */
-    char id[JOB_ID_SIZE];     /* of the job that this request may start */
-    bool asking;              /* a step is under way */
+    struct visit_asked *asked; /* NULL once its stream is open */
+    bool asking;               /* a step is under way */
     struct follower follower;
     void (*answer)(struct visit *visit, const struct redisReply *reply); /* of visit_on_reply */
     struct buf opening; /* the first bytes of the stream */
