@@ -1,6 +1,7 @@
 """Files, connections, disk or memory run out: nothing spins, nothing crashes, and all comes back."""
 import json
 import os
+import subprocess
 import uuid
 
 from leat import FACTOR, PYTHON, check, exact, limit, ms, problem, same, stays, until
@@ -31,8 +32,33 @@ def _back(gateway):
 
 
 @limit(60)
-def a_gateway_without_descriptors_does_not_spin_and_recovers(leat):
+def a_gateway_with_few_descriptors_keeps_some_for_redis(leat):
     gateway = _with_files(leat, 64, leat.gateway)
+    check("open_files_low" in gateway.log(), "the start says so")
+    worker = leat.worker(leat.task(STEPS))
+    stream = gateway.post("c").wait_events(3)
+    held = [gateway.get("c") for _ in range(80)]
+    for client in held:
+        client.wait(lambda c=client: c.events or c.ended, 10, "its messages, or word to come again")
+    kept = [client for client in held if not client.ended]
+    check(10 < len(kept) < 40, f"about half of the descriptors are for clients: {len(kept)}")
+    check(all(1000 <= (c.retry or 0) <= 5000 for c in held if c.ended), "the others are asked to come again")
+    for kind in ("normal", "pubsub"):
+        leat.redis("CLIENT", "KILL", "TYPE", kind)
+    leat.leave("more")
+    stream.wait_events(6, 20)
+    does_not_spin(gateway, 1)
+    check("accept_paused" not in gateway.log(), "descriptors never ran out")
+    leat.leave("go")
+    for client in [stream] + kept:
+        client.wait_done(20)
+    check(worker.is_up() and gateway.is_up(), "both live")
+
+
+@limit(60)
+def a_gateway_without_descriptors_does_not_spin_and_recovers(leat):
+    gateway = leat.gateway()
+    subprocess.run(["prlimit", f"--pid={gateway.pid}", "--nofile=64:64"], check=True)
     worker = leat.worker(leat.task(STEPS))
     stream = gateway.post("c").wait_events(3)
     before = _files(gateway)
