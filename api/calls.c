@@ -53,20 +53,21 @@ static void connection_over(struct deadline *d)
     exchange_cut(e);
 }
 
-struct connection *connection_new(struct server *s, int fd)
+struct connection *connection_new(struct server *s, int fd, struct capacity_place place)
 {
     struct connection *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
     *c = (struct connection){.server = s,
                              .fd = fd,
+                             .place = place,
                              .next = s->connections,
                              .watch.on_event = connection_event,
                              .deadline.over = connection_over};
     if (c->next)
         c->next->previous = c;
     s->connections = c;
-    connection_counted(s);
+    COUNT_UP(s, connections);
     return c;
 }
 
@@ -80,7 +81,8 @@ void connection_free(struct connection *c)
         s->connections = c->next;
     if (c->next)
         c->next->previous = c->previous;
-    connection_uncounted(s);
+    COUNT_DOWN(s, connections);
+    capacity_leave(s->capacity, c->place);
     free(c);
 }
 

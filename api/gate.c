@@ -9,7 +9,8 @@
  * one system call. For the rest there is a `struct caller`, 100 bytes instead of
  * libmicrohttpd's 10 kB, so that clients that say nothing are cheap.
  *
- * A client in the gate counts as a connection. When there is no room for one more, a few
+ * A client in the gate counts as a connection (capacity.h), and so once it is let in. When
+ * there is no room for one more, a few
  * may enter as `surplus`, to be told so in words that fit their request: a browser's
  * EventSource must be asked to come again, and stops for good at any error.
  *
@@ -34,9 +35,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Callers beyond connections_max that may wait for their head to be complete. */
-#define SURPLUS_MAX 64
-
 #define SEND_BUFFER_BYTES 65536
 #define ORIGIN_MAX 300
 
@@ -48,10 +46,11 @@ struct caller {
     struct watch watch;
     struct deadline deadline;
     int fd;
-    size_t seen;  /* bytes of the head at the last look */
-    bool ready;   /* on the list for gate_run */
-    bool ended;   /* it sends nothing more */
-    bool surplus; /* beyond connections_max, and not counted as one */
+    size_t seen; /* bytes of the head at the last look */
+    bool ready;  /* on the list for gate_run */
+    bool ended;  /* it sends nothing more */
+    struct capacity_place place;
+    bool counted; /* false: surplus */
 };
 
 /* What a look at a socket gives. */
@@ -97,11 +96,16 @@ static void turn_away(struct server *s, int fd, const struct raw_head *head, int
     linger_begin(s, fd);
 }
 
-/* Takes fd. There is no room, or no memory, or no descriptor. */
-static void turn_away_full(struct server *s, int fd, const struct raw_head *head)
+/* Takes fd. There is no room. */
+static void turn_away_full(struct server *s, int fd, const struct raw_head *head,
+                           enum capacity_verdict why)
 {
     COUNT_UP(s, refused);
-    turn_away(s, fd, head, 503, "This gateway serves as many clients as it may.");
+    if (why == CAPACITY_ADDRESS_FULL)
+        turn_away(s, fd, head, 429,
+                  "This gateway serves as many clients of your address as it may.");
+    else
+        turn_away(s, fd, head, 503, "This gateway serves as many clients as it may.");
 }
 
 /* Takes fd. */
@@ -132,25 +136,30 @@ static bool is_large(const struct raw_head *head)
     return kept > POOL_BYTES_SMALL / 2;
 }
 
-/* Takes fd, whose head is good. */
-static void let_in(struct server *s, int fd, const struct raw_head *head)
+/* Takes fd, which is counted at place and whose head is good. peer: NULL: it is to be found. */
+static void let_in(struct server *s, int fd, const struct raw_head *head,
+                   struct capacity_place place, const struct sockaddr *peer, socklen_t length)
 {
-    struct sockaddr_storage peer;
-    socklen_t length = sizeof peer;
-    if (getpeername(fd, (struct sockaddr *)&peer, &length)) {
-        close(fd); /* it was reset */
+    struct sockaddr_storage room;
+    struct connection *c = connection_new(s, fd, place);
+    if (!c) {
+        capacity_leave(s->capacity, place);
+        turn_away_full(s, fd, head, CAPACITY_FULL);
         return;
     }
-    struct connection *c = connection_new(s, fd);
-    if (!c) {
-        turn_away_full(s, fd, head);
-        return;
+    if (!peer) {
+        peer = (struct sockaddr *)&room;
+        length = sizeof room;
+        if (getpeername(fd, (struct sockaddr *)&room, &length)) {
+            connection_free(c);
+            close(fd); /* it was reset */
+            return;
+        }
     }
     tune(s, fd);
-    enum status status = daemons_add(s, c, is_large(head), (struct sockaddr *)&peer, length);
-    if (status == STATUS_NO_MEMORY) {
+    if (daemons_add(s, c, is_large(head), peer, length) == STATUS_NO_MEMORY) {
         connection_free(c);
-        turn_away_full(s, fd, head);
+        turn_away_full(s, fd, head, CAPACITY_FULL);
     }
 }
 
@@ -179,25 +188,6 @@ static void look(int fd, size_t seen, bool ended, struct look *out)
     }
 }
 
-/* Loops that let somebody in at the same instant may go beyond it by one each. */
-static bool has_room(const struct server *s)
-{
-    return atomic_load_explicit(s->all_connections, memory_order_relaxed) < s->connections_max;
-}
-
-/* Takes fd. Its head is there, as far as it matters. */
-static void decide(struct server *s, int fd, const struct look *seen, bool room)
-{
-    if (seen->gone)
-        close(fd);
-    else if (seen->verdict == RAW_HEAD_REFUSED)
-        refuse(s, fd, &seen->head);
-    else if (room)
-        let_in(s, fd, &seen->head);
-    else
-        turn_away_full(s, fd, &seen->head);
-}
-
 /* ---- callers ---- */
 
 /* It leaves the gate; gives its socket. */
@@ -213,29 +203,41 @@ static int leave(struct caller *c)
         s->callers = c->next;
     if (c->next)
         c->next->previous = c->previous;
+    if (c->counted)
+        COUNT_DOWN(s, connections);
+    else
+        s->surplus--;
     return fd;
 }
 
-/* The last of it, once what follows is counted. */
+/* The last of it; it has left. */
 static void forget(struct caller *c)
 {
-    if (c->surplus)
-        c->server->surplus--;
-    else
-        connection_uncounted(c->server);
+    if (c->counted)
+        capacity_leave(c->server->capacity, c->place);
     free(c);
 }
 
 static void look_again(struct caller *c)
 {
     struct server *s = c->server;
+    enum capacity_verdict why = CAPACITY_ROOM;
     struct look seen;
     look(c->fd, c->seen, c->ended, &seen);
     c->seen = (size_t)seen.count;
     if (!seen.gone && seen.verdict == RAW_HEAD_MORE)
         return;
     int fd = leave(c);
-    decide(s, fd, &seen, !c->surplus || has_room(s));
+    if (seen.gone) {
+        close(fd);
+    } else if (seen.verdict == RAW_HEAD_REFUSED) {
+        refuse(s, fd, &seen.head);
+    } else if (!c->counted && (why = capacity_enter(s->capacity, c->place)) != CAPACITY_ROOM) {
+        turn_away_full(s, fd, &seen.head, why);
+    } else {
+        c->counted = false; /* the connection is, now */
+        let_in(s, fd, &seen.head, c->place, NULL, 0);
+    }
     forget(c);
 }
 
@@ -264,11 +266,12 @@ static void caller_over(struct deadline *d)
     forget(c);
 }
 
-static struct caller *caller_new(struct server *s, int fd, size_t seen)
+/* counted: at place. NULL: no room or memory, and it still is. */
+static struct caller *caller_new(struct server *s, int fd, struct capacity_place place,
+                                 bool counted)
 {
     struct caller *c = NULL;
-    bool surplus = !has_room(s);
-    if (!surplus || s->surplus < SURPLUS_MAX)
+    if (counted || s->surplus < GATE_SURPLUS_MAX)
         c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
@@ -277,37 +280,58 @@ static struct caller *caller_new(struct server *s, int fd, size_t seen)
                          .watch.on_event = caller_event,
                          .deadline.over = caller_over,
                          .fd = fd,
-                         .seen = seen,
-                         .surplus = surplus};
+                         .place = place,
+                         .counted = counted};
     if (c->next)
         c->next->previous = c;
     s->callers = c;
-    if (surplus)
-        s->surplus++;
+    if (counted)
+        COUNT_UP(s, connections);
     else
-        connection_counted(s);
+        s->surplus++;
     return c;
 }
 
-void gate_take(struct server *s, int fd)
+/* Takes fd, whose head is not complete. why: whether it is counted, or why not. */
+static void let_wait(struct server *s, int fd, const struct look *seen, struct capacity_place place,
+                     enum capacity_verdict why)
+{
+    struct caller *c = caller_new(s, fd, place, why == CAPACITY_ROOM);
+    if (!c) {
+        if (why == CAPACITY_ROOM)
+            capacity_leave(s->capacity, place);
+        turn_away_full(s, fd, &seen->head, why);
+        return;
+    }
+    c->seen = (size_t)seen->count;
+    deadlines_arm(&s->deadlines, &c->deadline, DEADLINE_HEAD);
+    if (watcher_set(&s->watcher, &c->watch, fd, EPOLLIN | EPOLLRDHUP | EPOLLET)) {
+        turn_away_full(s, leave(c), &seen->head, CAPACITY_FULL);
+        forget(c);
+    }
+}
+
+void gate_take(struct server *s, int fd, const struct sockaddr *peer, unsigned int length)
 {
     struct look seen;
     COUNT_UP(s, accepted);
     look(fd, 0, false, &seen);
-    if (seen.gone || seen.verdict != RAW_HEAD_MORE) {
-        decide(s, fd, &seen, has_room(s));
+    if (seen.gone) {
+        close(fd);
         return;
     }
-    struct caller *c = caller_new(s, fd, (size_t)seen.count);
-    if (!c) {
-        turn_away_full(s, fd, &seen.head);
+    if (seen.verdict == RAW_HEAD_REFUSED) {
+        refuse(s, fd, &seen.head);
         return;
     }
-    deadlines_arm(&s->deadlines, &c->deadline, DEADLINE_HEAD);
-    if (watcher_set(&s->watcher, &c->watch, fd, EPOLLIN | EPOLLRDHUP | EPOLLET)) {
-        turn_away_full(s, leave(c), &seen.head);
-        forget(c);
-    }
+    struct capacity_place place = capacity_place(s->capacity, peer);
+    enum capacity_verdict why = capacity_enter(s->capacity, place);
+    if (seen.verdict == RAW_HEAD_MORE)
+        let_wait(s, fd, &seen, place, why);
+    else if (why == CAPACITY_ROOM)
+        let_in(s, fd, &seen.head, place, peer, length);
+    else
+        turn_away_full(s, fd, &seen.head, why);
 }
 
 void gate_run(struct server *s)

@@ -2,8 +2,8 @@
  * gateway.h: one event loop's worth of leat-api.
  *
  * Server, Redis connection, hub and tailer of one loop; nothing is shared with
- * another loop's gateway but the port. `leat-api` runs API_LOOPS of them, each
- * in a thread of its own.
+ * another loop's gateway but the port and the count of connections. `leat-api` runs API_LOOPS of
+ * them, each in a thread of its own.
  *
  * Thread: the loop's, unless a function says otherwise.
  */
@@ -24,11 +24,11 @@
 struct reaper;
 struct scheduler;
 
-/* What the loops of a process share: numbers, changed by all of them. */
+/* What the loops of a process share: numbers, changed by all of them. Owner: main. */
 struct gateway_shared {
     size_t loops;
-    atomic_size_t connections; /* open client connections */
-    atomic_size_t with_redis;  /* loops whose connection to Redis is usable */
+    struct capacity *capacity;
+    atomic_size_t with_redis; /* loops whose connection to Redis is usable */
 };
 
 struct gateway {

@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LINGERING_MAX 256
 #define READ_BYTES 65536
 
 struct lingering {

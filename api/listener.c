@@ -19,7 +19,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPTS_PER_WAKE 64
 #define PAUSE_MS 50
 #define BACKLOG 4096
 
@@ -141,10 +140,12 @@ static int accept_some(struct server *s, int most)
     struct listener *l = &s->listener;
     int count = 0;
     while (count < most) {
-        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage peer;
+        socklen_t length = sizeof peer;
+        int fd = accept4(l->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             l->starved = false;
-            gate_take(s, fd);
+            gate_take(s, fd, (struct sockaddr *)&peer, length);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             pause_accepting(l, errno);
             break;
@@ -161,7 +162,7 @@ static void on_listener(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     struct listener *l = CONTAINER_OF(poll, struct listener, poll);
-    accept_some(CONTAINER_OF(l, struct server, listener), ACCEPTS_PER_WAKE);
+    accept_some(CONTAINER_OF(l, struct server, listener), LISTENER_ACCEPTS);
 }
 
 /* ---- beginning and end ---- */

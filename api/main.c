@@ -41,12 +41,27 @@ static bool write_port(const char *path, int port)
     return fclose(file) == 0 && written;
 }
 
+/* As many connections as wanted, or as the limit of open files leaves room for. */
+static struct capacity *make_capacity(const struct settings *s)
+{
+    int64_t wanted = s->api_max_connections, limit = server_raise_file_limit();
+    int64_t own = s->api_loops * server_own_files(s), most = wanted;
+    log_info("open_files", LOG_I("limit", limit), LOG_I("needed", wanted + own));
+    if (limit >= 0 && limit < wanted + own) {
+        most = max_i64(limit - own, limit / 2);
+        log_warn("open_files_low", LOG_I("limit", limit), LOG_I("needed", wanted + own),
+                 LOG_I("connections", most));
+    }
+    return capacity_new((size_t)min_i64(most, wanted), (size_t)s->api_max_connections_per_address);
+}
+
 static bool make_crew(struct crew *crew, const struct settings *s, struct buf *error)
 {
     size_t loops = (size_t)s->api_loops;
     crew->gateways = calloc(loops, sizeof *crew->gateways);
     crew->threads = calloc(loops, sizeof *crew->threads);
-    if (!crew->gateways || !crew->threads) {
+    crew->shared.capacity = make_capacity(s);
+    if (!crew->gateways || !crew->threads || !crew->shared.capacity) {
         buf_puts(error, "out of memory");
         return false;
     }
@@ -113,7 +128,6 @@ static int start(const struct settings *settings, struct buf *error)
     signal(SIGUSR1, SIG_IGN);
     signal(SIGUSR2, SIG_IGN);
     settings_log(settings, SETTINGS_API);
-    log_info("open_files", LOG_I("limit", server_raise_file_limit()));
     if (make_crew(&crew, settings, error)) {
         failure = serve(&crew);
         log_info("stopped", LOG_I("exit", failure));
@@ -123,6 +137,7 @@ static int start(const struct settings *settings, struct buf *error)
     }
     free(crew.gateways);
     free(crew.threads);
+    capacity_free(crew.shared.capacity);
     return failure;
 }
 

@@ -38,6 +38,7 @@ static const struct {
     [PROBLEM_MEDIA_TYPE] = {415, "media-type", "The body must be JSON"},
     [PROBLEM_KEY_REUSED] = {422, "key-reused", "The Idempotency-Key came with another body before"},
     [PROBLEM_QUEUE_FULL] = {429, "queue-full", "Too many jobs are waiting"},
+    [PROBLEM_TOO_MANY] = {429, "too-many-connections", "Too many connections of one address"},
     [PROBLEM_HEAD_TOO_LARGE] = {431, "head-too-large", "The request's head is too large"},
     [PROBLEM_UNAVAILABLE] = {503, "unavailable", "Redis cannot be used now"},
     [PROBLEM_OVERLOADED] = {503, "overloaded", "This gateway cannot take more"},
@@ -59,6 +60,8 @@ enum problem reply_problem_of(int http_status)
         return PROBLEM_BODY_TOO_LARGE;
     case 414:
         return PROBLEM_TARGET_TOO_LONG;
+    case 429:
+        return PROBLEM_TOO_MANY;
     case 431:
         return PROBLEM_HEAD_TOO_LARGE;
     case 500:

@@ -31,6 +31,7 @@ enum problem {
     PROBLEM_MEDIA_TYPE,
     PROBLEM_KEY_REUSED,
     PROBLEM_QUEUE_FULL,
+    PROBLEM_TOO_MANY, /* connections of one address */
     PROBLEM_HEAD_TOO_LARGE,
     PROBLEM_UNAVAILABLE, /* Redis is away, full, or cannot serve */
     PROBLEM_OVERLOADED,  /* this gateway is full or draining */

@@ -237,7 +237,7 @@ static void on_turned_away(void *arg, const struct turned_away *who, int http_st
                            const char *detail, struct buf *answer)
 {
     const struct gateway *g = arg;
-    if (http_status == 503 && wants_stream(who))
+    if ((http_status == 503 || http_status == 429) && wants_stream(who))
         reply_come_again_raw(g->settings, who, answer);
     else
         reply_problem_raw(g->settings, who, reply_problem_of(http_status), detail, answer);

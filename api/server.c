@@ -19,6 +19,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Of a loop: its epoll sets and wake-ups, the steps' connection, the listening socket. */
+#define OTHER_FILES 64
+
 /* How long a refused client may take to read its answer. */
 #define LINGER_MS 2000
 
@@ -93,8 +96,7 @@ static struct server *make(const struct server_options *options)
     s->loop = options->loop;
     s->handlers = options->handlers;
     s->arg = options->arg;
-    s->connections_max = options->connections_max;
-    s->all_connections = options->connections ? options->connections : &s->own_connections;
+    s->capacity = options->capacity;
     s->body_max_bytes = (size_t)settings->api_max_body_bytes;
     s->bodies_max_bytes = s->body_max_bytes * BODIES_AT_ONCE;
     s->silence_ms = (unsigned int)(2 * settings->api_heartbeat_ms);
@@ -177,6 +179,12 @@ void server_get_counts(const struct server *s, struct server_counts *out)
         .timed_out = COUNT(timed_out),
     };
 #undef COUNT
+}
+
+int64_t server_own_files(const struct settings *settings)
+{
+    return settings->api_tail_lanes + LISTENER_ACCEPTS + GATE_SURPLUS_MAX + LINGERING_MAX +
+           settings->api_max_connections / DAEMON_CONNECTIONS + OTHER_FILES;
 }
 
 int64_t server_raise_file_limit(void)

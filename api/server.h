@@ -3,13 +3,13 @@
  *
  * A listening socket, its connections, and the requests on them as exchanges
  * (exchange.h). It knows no route, no Redis and no job. Several servers of one
- * process, one a loop, listen on the same port and share nothing.
+ * process, one a loop, listen on the same port and share nothing but the count of connections.
  *
  * libmicrohttpd parses requests and writes answers; accepting, limits, deadlines,
  * noticing that a client left, and all of a stream's answer are our own. The only
  * files that know libmicrohttpd are daemons.c, calls.c and exchange.c.
  *
- * What a client can cost is bounded: connections (connections_max; some more are let
+ * What a client can cost is bounded: connections (capacity.h; some more are let
  * speak, to be turned away in a way that fits), head (API_HEADER_TIMEOUT_MS from accept
  * or from the request's first line; raw_head.h has its size),
  * body (API_BODY_TIMEOUT_MS, API_MAX_BODY), silence between requests
@@ -28,6 +28,7 @@
 
 #include "base.h"
 #include "buf.h"
+#include "capacity.h"
 #include "exchange.h"
 #include "settings.h"
 #include "status.h"
@@ -58,8 +59,9 @@ struct server_handlers {
        on_request, which then does not come. */
     void (*on_refused)(void *arg, struct exchange *exchange, int http_status, const char *detail);
     /* The server refuses what never becomes an exchange, and closes: 400, 413, 414, 431 or
-       505 for its head, 408 for its silence, 503 when there is no room for it. Append
-       the whole answer (raw_answer.h). Nothing else may be done in here. */
+       505 for its head, 408 for its silence, 503 when there is no room for it, 429 when there
+       are too many of its address. Append the whole answer (raw_answer.h). Nothing else may be done
+       in here. */
     void (*on_turned_away)(void *arg, const struct turned_away *who, int http_status,
                            const char *detail, struct buf *answer);
 };
@@ -69,8 +71,7 @@ struct server_options {
     const struct settings *settings; /* borrowed; api_host and the api_… limits are used */
     int port;                        /* settings->api_port, or the first server's server_port */
     bool port_shared;                /* a server of this process listens on it already */
-    size_t connections_max;          /* of all servers together that share `connections` */
-    atomic_size_t *connections;      /* borrowed; how many are open. NULL: this server is alone */
+    struct capacity *capacity; /* borrowed until the server's handles are closed; shared by all */
     const struct server_handlers *handlers; /* borrowed */
     void *arg;                              /* given to each of them */
 };
@@ -134,6 +135,13 @@ struct server_counts {
  * Thread: any, while the server lives.
  */
 void server_get_counts(const struct server *s, struct server_counts *out);
+
+/**
+ * server_own_files(settings)
+ * The most descriptors that one loop needs beside its connections: Redis, and those
+ * whose client is on its way in or out. Thread: any.
+ */
+int64_t server_own_files(const struct settings *settings);
 
 /**
  * server_raise_file_limit()

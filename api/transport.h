@@ -25,6 +25,7 @@
 #ifndef LEAT_TRANSPORT_H
 #define LEAT_TRANSPORT_H
 
+#include "capacity.h"
 #include "deadline.h"
 #include "server.h"
 #include "watch.h"
@@ -46,6 +47,15 @@ struct MHD_Response;
 #define POOL_BYTES_SMALL 8192
 #define POOL_BYTES_LARGE 32768
 #define POOL_BYTES_PART 64
+
+/* Connections accepted a wake. */
+#define LISTENER_ACCEPTS 64
+
+/* Clients beyond the capacity that may wait for their head to be complete. */
+#define GATE_SURPLUS_MAX 64
+
+/* Clients that are being let read their answer. */
+#define LINGERING_MAX 256
 
 struct listener {
     uv_poll_t poll;
@@ -82,6 +92,7 @@ struct connection {
     struct watch watch;
     struct deadline deadline;
     int fd;
+    struct capacity_place place;
 };
 
 enum exchange_state {
@@ -126,9 +137,7 @@ struct server {
     uv_loop_t *loop;
     const struct server_handlers *handlers;
     void *arg;
-    size_t connections_max;
-    atomic_size_t *all_connections; /* of all servers of this process; may be the next */
-    atomic_size_t own_connections;
+    struct capacity *capacity;
     size_t body_max_bytes;
     size_t bodies_max_bytes; /* of all requests that come in at a time */
     size_t bodies_bytes;
@@ -152,7 +161,7 @@ struct server {
     int stand_in[2]; /* the first is what libmicrohttpd closes instead of a stream's socket */
     struct caller *callers; /* in the gate */
     struct caller *ready;   /* of these: something came */
-    size_t surplus;         /* of these: beyond connections_max */
+    size_t surplus;         /* of these: beyond the capacity */
     struct exchange *waking;
     size_t lingering;
 
@@ -178,19 +187,6 @@ struct server {
 #define COUNT_DOWN(server, name) \
     atomic_fetch_sub_explicit(&(server)->counts.name, 1, memory_order_relaxed)
 
-/* A connection more, a connection less: of this server, and of all. */
-static inline void connection_counted(struct server *s)
-{
-    COUNT_UP(s, connections);
-    atomic_fetch_add_explicit(s->all_connections, 1, memory_order_relaxed);
-}
-
-static inline void connection_uncounted(struct server *s)
-{
-    COUNT_DOWN(s, connections);
-    atomic_fetch_sub_explicit(s->all_connections, 1, memory_order_relaxed);
-}
-
 /* ---- listener.c ---- */
 
 /**
@@ -211,8 +207,9 @@ void listener_close(struct server *s);
 
 /* ---- gate.c ---- */
 
-/* gate_take(s, fd): an accepted socket, which is taken. */
-void gate_take(struct server *s, int fd);
+/* gate_take(s, fd, peer, length): an accepted socket, which is taken, and whose it is. */
+struct sockaddr;
+void gate_take(struct server *s, int fd, const struct sockaddr *peer, unsigned int length);
 
 /* gate_run(s): decide about those of whom something came. */
 void gate_run(struct server *s);
@@ -235,7 +232,6 @@ void gate_answer(struct server *s, int fd, const struct turned_away *who, int ht
  * Give the accepted socket c->fd to a daemon with room, of the small or large kind. Takes
  * c and its socket, but for STATUS_NO_MEMORY. STATUS_SYSTEM: both are gone.
  */
-struct sockaddr;
 MUST_CHECK enum status daemons_add(struct server *s, struct connection *c, bool large,
                                    const struct sockaddr *address, unsigned int length);
 
@@ -260,10 +256,11 @@ void daemons_free(struct server *s);
    has; NULL: no descriptor or memory left. */
 struct MHD_Daemon *calls_start_daemon(struct server *s, size_t pool_bytes);
 
-/* connection_new(s, fd): for a socket that is let in. */
-MUST_CHECK struct connection *connection_new(struct server *s, int fd);
+/* connection_new(s, fd, place): for a socket that is let in, and counted at place; NULL: no
+   memory, and it still is. */
+MUST_CHECK struct connection *connection_new(struct server *s, int fd, struct capacity_place place);
 
-/* connection_free(c): it never came to a daemon, or has left it. */
+/* connection_free(c): it is over, and counted no more. */
 void connection_free(struct connection *c);
 
 /* connection_cut(c): shut its socket; libmicrohttpd notices and closes it. */

@@ -48,6 +48,7 @@ struct settings {
     int64_t api_stream_buffer_bytes;
     int64_t api_tail_lanes;
     int64_t api_max_connections;
+    int64_t api_max_connections_per_address;
     int64_t api_header_timeout_ms;
     int64_t api_body_timeout_ms;
     int64_t api_idle_timeout_ms;

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define FULL "This gateway serves as many clients as it may."
+#define OF_ADDRESS "This gateway serves as many clients of your address as it may."
 
 /* A client whose every send is a packet. */
 static struct client connect_prompt(void)
@@ -397,6 +398,90 @@ static void few_may_wait_without_room_and_all_others_are_told_at_once(void **sta
     assert_true(await_connections(0, 1000));
 }
 
+static void the_clients_of_one_address_are_limited_and_told_so(void **state)
+{
+    (void)state;
+    demo_begin(&(struct demo_options){.address_max = 2});
+    for (int round = 0; round < 3; round++) {
+        struct client held[2] = {asking(GET("/hold")), asking("GET /hel")};
+        assert_true(client_read_until(&held[0], ":\n\n"));
+        assert_true(await_connections(2, CLIENT_MS));
+        for (size_t split = 0; split < strlen(GET("/hello")); split += 7) {
+            struct client c = connect_prompt();
+            client_send_bytes(&c, GET("/hello"), split);
+            client_send(&c, GET("/hello") + split);
+            assert_reply(&c, 429, "GET /hello: " OF_ADDRESS);
+            assert_closed(&c);
+        }
+        client_send(&held[1], "lo HTTP/1.1\r\n" HOST "\r\n");
+        assert_reply(&held[1], 200, "hello\n");
+        client_close(&held[0]);
+        client_close(&held[1]);
+        assert_true(await_connections(0, CLIENT_MS));
+    }
+}
+
+/* Whatever way a client comes and goes, its place is free again. */
+static void every_way_out_gives_the_place_back(void **state)
+{
+    (void)state;
+    static const char *const asks[] = {"",
+                                       "GET /hel",
+                                       "G@T",
+                                       GET("/hello"),
+                                       GET("/hold"),
+                                       GET("/abort"),
+                                       GET("/wait"),
+                                       GET("/later"),
+                                       GET("/stream?count=1&size=1"),
+                                       "GET /stream?count=1&size=1 HTTP/1.0\r\n\r\n",
+                                       "HEAD /hold HTTP/1.1\r\n" HOST "\r\n",
+                                       "POST /echo HTTP/1.1\r\n" HOST
+                                       "Content-Length: 2\r\n\r\n12"};
+    demo_begin(&(struct demo_options){.connections_max = 1, .address_max = 1});
+    for (size_t i = 0; i < 3 * COUNT_OF(asks); i++) {
+        struct client c = asking(asks[i / 3]);
+        if (i % 3 == 1)
+            await_accepted(2 * i + 1);
+        if (i % 3 == 2)
+            client_reset(&c);
+        client_close(&c);
+        await_accepted(2 * i + 1);
+        assert_true(await_connections(0, CLIENT_MS));
+        c = asking(GET("/hello"));
+        assert_reply(&c, 200, "hello\n");
+        client_close(&c);
+        assert_true(await_connections(0, CLIENT_MS));
+    }
+}
+
+static void servers_share_their_capacity_to_the_last_place(void **state)
+{
+    (void)state;
+    enum { MOST = 40, ALL = 100 };
+    struct client all[ALL];
+    struct capacity *capacity = capacity_new(MOST, 0);
+    demo_begin(&(struct demo_options){.capacity = capacity});
+    struct demo *other = demo_start(
+        &(struct demo_options){.capacity = capacity, .port = demo_port(demo), .port_shared = true});
+    int streams = 0;
+    for (int i = 0; i < ALL; i++) {
+        all[i] = asking(GET("/hold"));
+        assert_true(client_read_until(&all[i], "\r\n\r\n"));
+        streams += strncmp(buf_text(&all[i].in), "HTTP/1.1 200", 12) == 0;
+        assert_int_equal(streams, i < MOST ? i + 1 : MOST);
+    }
+    assert_int_equal(capacity_connections(capacity), MOST);
+    for (int i = 0; i < ALL; i++)
+        client_close(&all[i]);
+    for (int64_t end = clock_steady_ms() + CLIENT_MS; capacity_connections(capacity) > 0;
+         usleep(1000))
+        assert_true(clock_steady_ms() < end);
+    demo_stop(other);
+    demo_end(NULL);
+    capacity_free(capacity);
+}
+
 static void a_drain_closes_those_without_room_too(void **state)
 {
     (void)state;
@@ -481,6 +566,9 @@ int main(void)
         WITH_DEMO(a_connection_that_libmicrohttpd_refuses_harms_no_other),
         ALONE(a_client_without_room_may_say_what_it_wants),
         ALONE(few_may_wait_without_room_and_all_others_are_told_at_once),
+        ALONE(the_clients_of_one_address_are_limited_and_told_so),
+        ALONE(every_way_out_gives_the_place_back),
+        ALONE(servers_share_their_capacity_to_the_last_place),
         ALONE(a_drain_closes_those_without_room_too),
         ALONE(freeing_closes_those_in_the_gate),
     };

@@ -213,6 +213,20 @@ def more_clients_than_allowed_are_turned_away_kindly(leat):
 
 def several_loops_together_let_in_no_more_than_allowed(leat):
     _turns_away_kindly(leat.gateway(API_MAX_CONNECTIONS="4", API_LOOPS="3"))
+def more_clients_of_one_address_than_allowed_are_turned_away_kindly(leat):
+    gateway = leat.gateway(API_MAX_CONNECTIONS_PER_ADDRESS="4", API_LOOPS="2")
+    until(lambda: gateway.request("GET", "/livez").status == 200, 5, "room again")
+    held = [gateway.post(f"c{i}").wait_head() for i in range(4)]
+    for _ in range(10):
+        answer = gateway.get("c0").wait_end()
+        same((answer.status, answer.events), (200, []), f"a browser must come again: {answer.describe()}")
+        check(1000 <= (answer.retry or 0) <= 5000, f"retry: {answer.describe()}")
+        for answer in (gateway.post("c5").wait_end(), gateway.delete("c0")):
+            problem(answer, 429)
+            same(answer.json()["type"], "urn:leat:problem:too-many-connections", "its type")
+            check(int(answer.header("Retry-After")) >= 1, f"Retry-After: {answer.headers}")
+    held[0].close()
+    until(lambda: gateway.request("GET", "/livez").status == 200, 5, "room again")
 
 
 def two_requests_in_one_are_never_both_answered(leat):

@@ -38,6 +38,7 @@ struct demo {
     pthread_t thread;
     struct settings settings;
     struct server *server;
+    struct capacity *capacity; /* NULL: borrowed */
     struct visit *visits;
     atomic_int commands;
     struct {
@@ -351,19 +352,23 @@ struct demo *demo_try(const struct demo_options *options, struct buf *error)
     struct demo *d = calloc(1, sizeof *d);
     assert(d);
     fill(&d->settings, options);
+    if (!options->capacity)
+        d->capacity = capacity_new(options->connections_max ? options->connections_max : 20000,
+                                   options->address_max);
     uv_loop_init(&d->loop);
     struct server_options server = {
         .loop = &d->loop,
         .settings = &d->settings,
         .port = options->port,
         .port_shared = options->port_shared,
-        .connections_max = options->connections_max ? options->connections_max : 20000,
+        .capacity = options->capacity ? options->capacity : d->capacity,
         .handlers = &handlers,
         .arg = d,
     };
     if (server_new(&server, &d->server, error)) {
         uv_run(&d->loop, UV_RUN_DEFAULT);
         uv_loop_close(&d->loop);
+        capacity_free(d->capacity);
         free(d);
         return NULL;
     }
@@ -433,5 +438,6 @@ void demo_stop(struct demo *d)
     int result = uv_loop_close(&d->loop);
     assert(result == 0); /* every handle was closed */
     (void)result;
+    capacity_free(d->capacity);
     free(d);
 }

@@ -27,6 +27,8 @@ struct demo_options {
     int port;
     bool port_shared;
     size_t connections_max;
+    size_t address_max;
+    struct capacity *capacity; /* borrowed, and shared with others */
     int64_t body_max_bytes;
     int64_t header_timeout_ms;
     int64_t body_timeout_ms;
