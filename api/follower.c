@@ -145,20 +145,33 @@ static bool put(struct follower *f, const char *data, size_t length)
 
 /* ---- news and heartbeats ---- */
 
-static void send_news(struct follower *f)
+/* Appends the channel's news, which the follower then has. */
+static void put_news(struct follower *f, struct buf *out)
 {
-    struct channel *c = f->channel;
-    struct buf *text = &c->hub->scratch;
-    buf_reset(text);
+    const struct channel *c = f->channel;
     f->news = c->news;
-    if (c->kind == NEWS_QUEUED)
-        sse_queued(text, c->job, c->number, f->all_events);
-    else if (c->kind == NEWS_RUNNING)
-        sse_running(text, c->job, c->number, c->worker ? c->worker : "", f->all_events);
-    if (text->length == 0 || !buf_ok(text))
+    if (c->kind == NEWS_NONE)
         return;
     f->news_ms = hub_now_ms(c->hub);
-    put(f, text->data, text->length);
+    if (c->kind == NEWS_QUEUED)
+        sse_queued(out, c->job, c->number, f->all_events);
+    else
+        sse_running(out, c->job, c->number, c->worker ? c->worker : "", f->all_events);
+}
+
+static void send_news(struct follower *f)
+{
+    struct buf *text = &f->channel->hub->scratch;
+    buf_reset(text);
+    put_news(f, text);
+    if (text->length > 0 && buf_ok(text))
+        put(f, text->data, text->length);
+}
+
+void hub_put_news(struct follower *f, struct buf *out)
+{
+    if (f->channel && strcmp(f->job, f->channel->job) == 0)
+        put_news(f, out);
 }
 
 void follower_news(struct follower *f)

@@ -16,9 +16,9 @@
 
 #define DRAIN_LOOK_MS 10
 
-/* Streams that are ended at a look: 5,000 a second. Who comes back at once comes to another
-   gateway that slowly, and no turn of the loop is long. */
-#define DRAIN_SHARE 50
+/* Streams that are ended in a millisecond, all within half of API_DRAIN_MS. Who comes back at
+   once comes to another gateway that slowly, and no turn of the loop is long. */
+#define DRAIN_PER_MS 5
 
 static void release(struct gateway *g)
 {
@@ -31,10 +31,21 @@ static void release(struct gateway *g)
     uv_close((uv_handle_t *)&g->stop, NULL);
 }
 
+/* Ends what is due by now. */
+static void end_streams(struct gateway *g)
+{
+    int64_t followers = (int64_t)g->drain_followers;
+    int64_t all_ms = min_i64(g->settings->api_drain_ms / 2, followers / DRAIN_PER_MS) + 1;
+    int64_t since_ms = (int64_t)uv_now(&g->loop) - (g->drain_end_ms - g->settings->api_drain_ms);
+    int64_t may_be_left = max_i64(0, followers - followers * (since_ms + DRAIN_LOOK_MS) / all_ms);
+    int64_t left = (int64_t)hub_followers(g->hub);
+    hub_end_some(g->hub, (size_t)max_i64(0, left - may_be_left));
+}
+
 static void on_drain(uv_timer_t *timer)
 {
     struct gateway *g = timer->data;
-    hub_end_some(g->hub, g->drain_share);
+    end_streams(g);
     size_t left = server_connections(g->server);
     bool late = (int64_t)uv_now(&g->loop) >= g->drain_end_ms;
     if (left > 0 && !late)
@@ -53,10 +64,7 @@ static void begin_drain(struct gateway *g)
              LOG_I("followers", hub_followers(g->hub)));
     g->drain_end_ms = (int64_t)uv_now(&g->loop) + g->settings->api_drain_ms;
     server_drain(g->server);
-    /* All are ended within half of the time, however many they are. */
-    int64_t looks = max_i64(1, g->settings->api_drain_ms / DRAIN_LOOK_MS / 2);
-    int64_t share = (int64_t)hub_followers(g->hub) / looks + 1;
-    g->drain_share = (size_t)max_i64(share, DRAIN_SHARE);
+    g->drain_followers = hub_followers(g->hub);
     uv_timer_start(&g->drain, on_drain, 0, DRAIN_LOOK_MS);
 }
 

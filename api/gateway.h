@@ -42,10 +42,10 @@ struct gateway {
     struct reaper *reaper;
     struct stops stops;
     struct scheduler *scheduler;
-    uv_async_t stop;      /* gateway_stop, from another thread */
-    uv_timer_t drain;     /* looks whether all connections are gone */
-    int64_t drain_end_ms; /* by the loop's clock */
-    size_t drain_share;   /* streams that are ended at each look */
+    uv_async_t stop;        /* gateway_stop, from another thread */
+    uv_timer_t drain;       /* looks whether all connections are gone */
+    int64_t drain_end_ms;   /* by the loop's clock */
+    size_t drain_followers; /* how many there were when it began */
     bool draining;
     bool was_up;
     int failure; /* the exit code; not 0 when Redis would not have us */

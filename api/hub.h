@@ -88,6 +88,10 @@ MUST_CHECK enum status hub_join(struct hub *h, struct follower *f, const char *f
 /* hub_has_room(h, feature_id, chat_id): whether hub_join would find room now. */
 bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id);
 
+/* hub_put_news(f, out): append the news of a job that waits or runs, so that they go out with the
+   stream's first lines. Between hub_join and hub_open, which would send them else. */
+void hub_put_news(struct follower *f, struct buf *out);
+
 /* hub_open(f, outlet): the stream's head and first lines are out; send. */
 void hub_open(struct follower *f, struct outlet *outlet);
 

@@ -73,8 +73,10 @@ static bool join(struct visit *visit, const struct chat_view *view, struct entry
     visit->follower.told = request->cursor.kind == CURSOR_ENTRY;
     enum status status = hub_join(visit->gateway->hub, &visit->follower, request->feature_id,
                                   request->chat_id, view, from);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        hub_put_news(&visit->follower, &visit->opening);
         return true;
+    }
     log_warn("cannot_follow", LOG_S("job", view->job), LOG_S("why", status_name(status)));
     if (visit->run == stream_start)
         visit_refuse(visit, PROBLEM_OVERLOADED, NO_ROOM, view->job);

@@ -652,6 +652,158 @@ static void a_slow_follower_is_served_by_pages(void **state)
     buf_clear(&all);
 }
 
+static bool all_have_said(void *arg)
+{
+    const char *text = arg;
+    turn();
+    for (size_t i = 0; i < 60; i++) {
+        if (strcmp(buf_text(&clients[i].said), text) != 0)
+            return false;
+    }
+    return true;
+}
+
+static size_t served_before; /* clients that had got something when our own look was answered */
+
+static bool has_looked(void *arg)
+{
+    (void)arg;
+    turn();
+    return served_before != SIZE_MAX;
+}
+
+static void on_own_look(void *arg, enum status status, const struct chat_view *view)
+{
+    (void)arg;
+    (void)view;
+    assert_int_equal(status, STATUS_OK);
+    served_before = 0;
+    for (size_t i = 0; i < 60; i++)
+        served_before += clients[i].outlet.sent_bytes > 500; /* more than the news */
+}
+
+/* All of them ask Redis at once, and a step of somebody else does not wait for all of them. */
+static void many_that_are_behind_take_turns(void **state)
+{
+    (void)state;
+    struct claim job = rig_run(rig, "c");
+    struct buf all = {0};
+    uint64_t there;
+    for (uint64_t n = 1; n <= 200; n += 5)
+        assert_int_equal(append_own(&job, n, n + 4, &there), APPEND_OK);
+    for (uint64_t n = 1; n <= 200; n++)
+        buf_printf(&all, "%sm%" PRIu64, n > 1 ? " " : "", n);
+    struct chat_view view = rig_look(rig, "c");
+    for (size_t i = 0; i < 60; i++)
+        assert_true(join(client(i), "c", &view));
+    for (size_t i = 0; i < 60; i++)
+        hub_open(clients[i].follower, &clients[i].outlet);
+    served_before = SIZE_MAX;
+    assert_int_equal(queue_look(&rig->queue, "f", "c", on_own_look, NULL), STATUS_OK);
+    assert_true(wait_for(has_looked, NULL));
+    assert_in_range(served_before, 1, 16);
+    assert_true(wait_for(all_have_said, all.data));
+    buf_clear(&all);
+}
+
+static void pages_of_long_entries_are_small(void **state)
+{
+    (void)state;
+    struct client *c = client(0);
+    struct buf wanted = {0};
+    c->is_foreign = true;
+    for (int i = 1; i <= 40; i++) {
+        cli(rig,
+            "EVAL 'return redis.call([[XADD]],[[stream:f:c]],[[5-%d]],[[data]],"
+            "[[m%d@]]..string.rep([[x]],30000))' 0",
+            i, i);
+        buf_printf(&wanted, "%sm%d", i > 1 ? " " : "", i);
+    }
+    connect_to(c, "c");
+    await_said(c, wanted.data);
+    assert_in_range(c->follower->channel->page_count, 1, 2);
+    buf_clear(&wanted);
+}
+
+static bool holds_no_frames(void *arg)
+{
+    const struct client *c = arg;
+    turn();
+    return !c->follower->channel->frames.list && !c->follower->channel->frames.bytes.data;
+}
+
+static void a_silent_stream_holds_no_frames(void **state)
+{
+    (void)state;
+    struct claim job = rig_run(rig, "c");
+    struct client *one = connected(0, "c"), *two = connected(1, "c");
+    append(&job, 1, 3);
+    await_said(one, "m1 m2 m3");
+    await_said(two, "m1 m2 m3");
+    assert_non_null(one->follower->channel->frames.list); /* two may be back soon */
+    one->follower->channel->entries_ms -= 10000;
+    channel_tend_by(one->follower->channel, hub_now_ms(hub));
+    assert_true(wait_for(holds_no_frames, one));
+    append(&job, 4, 1);
+    await_said(one, "m1 m2 m3 m4");
+    struct client *late = connected(2, "c");
+    await_said(late, "m1 m2 m3 m4");
+}
+
+static void what_the_only_follower_has_is_not_kept(void **state)
+{
+    (void)state;
+    struct claim job = rig_run(rig, "c");
+    struct client *c = connected(0, "c");
+    struct buf all = {0};
+    uint64_t there;
+    for (uint64_t n = 1; n <= 200; n += 5) {
+        assert_int_equal(append_own(&job, n, n + 4, &there), APPEND_OK);
+        for (uint64_t i = n; i < n + 5; i++)
+            buf_printf(&all, "%sm%" PRIu64, i > 1 ? " " : "", i);
+        await_said(c, all.data);
+        assert_int_equal(c->follower->channel->frames.count, 0);
+        assert_in_range(c->follower->channel->frames.bytes.capacity, 0, 1024);
+    }
+    buf_clear(&all);
+}
+
+/* Takes the framing off, chunk by chunk. */
+static void unchunk(char *at, struct buf *out)
+{
+    while (*at) {
+        size_t length = strtoul(at, &at, 16);
+        assert_memory_equal(at, "\r\n", 2);
+        buf_add(out, at + 2, length);
+        assert_memory_equal(at + 2 + length, "\r\n", 2);
+        at += length + 4;
+    }
+}
+
+static void with_and_without_chunks_the_bytes_are_the_same(void **state)
+{
+    (void)state;
+    struct claim job = rig_run(rig, "c");
+    struct client *raw = connected(0, "c"), *chunked = client(1);
+    struct chat_view view = rig_look(rig, "c");
+    struct buf text = {0};
+    char bytes[65536];
+    assert_true(join(chunked, "c", &view));
+    chunked->appetite = 0; /* what it gets is read here */
+    outlet_init(&chunked->outlet, chunked->ours, OUTLET_CHUNKED);
+    hub_open(chunked->follower, &chunked->outlet);
+    append(&job, 1, 3);
+    await_said(raw, "m1 m2 m3");
+    append(&job, 4, 1);
+    await_said(raw, "m1 m2 m3 m4");
+    ssize_t length = read(chunked->theirs, bytes, sizeof bytes - 1);
+    assert_in_range(length, 1, sizeof bytes - 1);
+    bytes[length] = '\0';
+    unchunk(bytes, &text);
+    assert_string_equal(buf_text(&text), buf_text(&raw->raw));
+    buf_clear(&text);
+}
+
 static void who_is_too_far_behind_is_cut_and_may_resume(void **state)
 {
     (void)state;
@@ -814,6 +966,22 @@ static void an_older_view_brings_no_older_news(void **state)
     await_said(two, "m1");
     await_comment(two, ": running attempt 1 w1\n");
     assert_null(strstr(buf_text(&two->comments), "queued"));
+}
+
+static void news_can_go_out_with_the_first_lines(void **state)
+{
+    (void)state;
+    rig_put(rig, "c");
+    struct client *c = client(0);
+    struct chat_view view = rig_look(rig, "c");
+    struct buf first = {0};
+    assert_true(join(c, "c", &view));
+    hub_put_news(c->follower, &first);
+    assert_string_equal(buf_text(&first), ": queued 1\n\n");
+    hub_open(c->follower, &c->outlet);
+    settle();
+    assert_int_equal(c->raw.length, 0); /* and not once more */
+    buf_clear(&first);
 }
 
 /* ---- another attempt, another job ---- */
@@ -1452,11 +1620,17 @@ int main(void)
         HUB_TEST(a_foreign_stream_is_followed_to_its_end),
         HUB_TEST(a_foreign_stream_that_vanishes_is_gone),
         HUB_TEST(a_slow_follower_is_served_by_pages),
+        HUB_TEST(many_that_are_behind_take_turns),
+        HUB_TEST(pages_of_long_entries_are_small),
+        HUB_TEST(a_silent_stream_holds_no_frames),
+        HUB_TEST(what_the_only_follower_has_is_not_kept),
+        HUB_TEST(with_and_without_chunks_the_bytes_are_the_same),
         HUB_TEST(who_is_too_far_behind_is_cut_and_may_resume),
         HUB_TEST(who_takes_nothing_for_two_heartbeats_is_cut),
         HUB_TEST(silence_is_broken_by_comments),
         HUB_TEST(news_come_at_most_every_five_seconds),
         HUB_TEST(news_are_events_for_who_wants_all),
+        HUB_TEST(news_can_go_out_with_the_first_lines),
         HUB_TEST(an_older_view_brings_no_older_news),
         HUB_TEST(a_new_attempt_is_announced),
         HUB_TEST(the_next_question_ends_the_former_ones_followers),
