@@ -38,6 +38,34 @@ def a_gateway_at_sigterm_ends_streams_without_done_and_exits_0(leat):
         same(part.names(), [], "named events")
 
 
+def three_hundred_streams_are_ended_and_none_loses_anything(leat):
+    draining, other = leat.gateway(API_MAX_CONNECTIONS="1000"), leat.gateway(API_MAX_CONNECTIONS="1000")
+    leat.worker(leat.task(COUNTING), WORKER_MAX_JOBS="10")
+    streams = [draining.post(f"c{n}").wait_events(1) for n in range(6)]
+    streams += [draining.get(f"c{n % 6}") for n in range(294)]
+    for stream in streams:
+        stream.wait_events(1)
+    rude = [socket.create_connection(("127.0.0.1", draining.port)) for _ in range(20)]
+    for sock in rude:  # they ask, and never read
+        sock.sendall(b"GET /stream?feature_id=f&chat_id=c0 HTTP/1.1\r\nHost: x\r\n\r\n")
+    draining.terminate()
+    draining.terminate()
+    same(draining.wait(8), 0, "exit code")
+    rest = []
+    for n, stream in enumerate(streams):
+        stream.wait_end(2)
+        same(stream.ended, "complete", f"the body's regular end: {stream.describe()}")
+        check(all(e.data != "[DONE]" for e in stream.events), f"no [DONE]: {stream.describe()}")
+        rest.append(other.get(f"c{n % 6}", cursor=stream.last_id))
+    leat.leave("go")
+    for stream, part in zip(streams, rest):
+        part.wait_done()
+        ids = stream.ids() + part.ids()
+        same(ids, [f"{ids[0].split('-')[0]}-{n}" for n in range(1, len(ids) + 1)], "ids put together")
+    for sock in rude:
+        sock.close()
+
+
 def a_draining_gateway_is_not_ready(leat):
     gateway = leat.gateway(API_DRAIN_MS=ms(3000))
     with socket.create_connection(("127.0.0.1", gateway.port)) as sock:
