@@ -320,14 +320,19 @@ static void on_heartbeat(void *arg, enum status status, const struct redisReply 
     struct heartbeat_result result = {0};
     bool *held = NULL;
     size_t count = redis_reply_count(reply);
-    if (status == STATUS_OK && count == 0)
+    if (status == STATUS_OK && count < 2)
         status = STATUS_PROTOCOL;
     if (status == STATUS_OK && !(held = calloc(count, sizeof *held)))
         status = STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
-        for (size_t i = 1; i < count; i++)
-            held[i - 1] = words_number_at(reply, i) == 1;
-        result = (struct heartbeat_result){held, count - 1, (size_t)words_number_at(reply, 0)};
+        for (size_t i = 2; i < count; i++)
+            held[i - 2] = words_number_at(reply, i) == 1;
+        result = (struct heartbeat_result){
+            .held = held,
+            .count = count - 2,
+            .returned = (size_t)words_number_at(reply, 0),
+            .noted = (size_t)words_number_at(reply, 1),
+        };
     }
     step->fn.heartbeat(step->arg, status, &result);
     free(held);
@@ -339,7 +344,7 @@ enum status queue_heartbeat(const struct queue *q, const struct heartbeat *in, h
 {
     struct words w;
     struct step *step;
-    if (!prepare(&w, 10 + 4 * in->count, &step, arg))
+    if (!prepare(&w, 11 + 4 * in->count, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.heartbeat = fn;
     words_put(&w, in->worker);
@@ -352,6 +357,7 @@ enum status queue_heartbeat(const struct queue *q, const struct heartbeat *in, h
     words_put(&w, in->types);
     words_put(&w, in->state);
     words_put(&w, LEAT_VERSION);
+    words_put_number(&w, (int64_t)in->in_hand);
     for (size_t i = 0; i < in->count; i++)
         put_holding(&w, &in->jobs[i]);
     return run(q, SCRIPT_HEARTBEAT, &w, on_heartbeat, step);

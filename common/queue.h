@@ -177,6 +177,7 @@ struct heartbeat {
     const char *worker;
     const struct holding *jobs;
     size_t count;
+    size_t in_hand; /* of which these are some; what it holds Redis up for depends on count */
     size_t capacity;
     const char *queues; /* as in WORKER_QUEUES */
     const char *types;  /* as in struct claimant */
@@ -189,6 +190,7 @@ struct heartbeat_result {
     const bool *held; /* per job, in the order given: false means fenced or cancelled */
     size_t count;
     size_t returned; /* jobs that went back because they were not named */
+    size_t noted;    /* jobs that Redis believes to be in the worker's hands */
 };
 
 typedef void heartbeat_fn(void *arg, enum status status, const struct heartbeat_result *result);

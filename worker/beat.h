@@ -1,5 +1,6 @@
 /**
- * beat.h: the heartbeat: every third of a lease, all jobs in hand in one step.
+ * beat.h: the heartbeat: every third of a lease, all jobs in hand, a hundred or so in
+ * a step, so that Redis is never held up for long.
  *
  * One is under way at most. It says which jobs this worker has, and is told which
  * of them it has lost. With `complete` it also says that there are no others, so

@@ -1,14 +1,15 @@
 -- heartbeat: the leases and streams of all jobs in a worker's hands.
 --
 -- ARGV: 1 worker, 2 lease_ms, 3 stream ttl, 4 complete (1|0), 5 queues (a,b), 6 capacity,
---       7 since (ms), 8 types (" a b "), 9 state, 10 version, 11… id, owner, feature, chat of each job
--- Answers {returned, 1|0 of each job: still held or not}. With `complete`, jobs leased to this
+--       7 since (ms), 8 types (" a b "), 9 state, 10 version, 11 jobs in its hands, of which these are
+--       some, 12… id, owner, feature, chat of each job
+-- Answers {returned, jobs noted for it, 1|0 of each job: still held or not}. With `complete`, jobs leased to this
 -- worker that it does not name go back unspent: the reply to its claim was lost.
 local worker, ttl = key_worker(ARGV[1]), ARGV[3]
 redis.call('PEXPIRE', worker, 3 * ARGV[2])
 
-local now, named, answer, counters = now_ms(), {}, {0}, {}
-for i = 11, #ARGV, 4 do
+local now, named, answer, counters = now_ms(), {}, {0, 0}, {}
+for i = 12, #ARGV, 4 do
     local id, owner = ARGV[i], ARGV[i + 1]
     local h = read(key_job(id), 'owner', 'queue')
     local held = h.owner == owner
@@ -44,9 +45,11 @@ for queue in string.gmatch(ARGV[5], '[^,]+') do
     end
     redis.call('ZREMRANGEBYSCORE', key_types(queue), '-inf', now - 604800000)
 end
-redis.call('HSET', worker, 'queues', ARGV[5], 'capacity', ARGV[6], 'jobs', #answer - 1,
+redis.call('HSET', worker, 'queues', ARGV[5], 'capacity', ARGV[6], 'jobs', ARGV[11],
     'since', ARGV[7], 'types', ARGV[8], 'state', ARGV[9], 'version', ARGV[10], 'seen', now)
 redis.call('PEXPIRE', worker, 3 * ARGV[2])
 redis.call('ZADD', key_workers(), now, ARGV[1])
 save(counters)
+-- All its fields but the eight above.
+answer[2] = redis.call('HLEN', worker) - 8
 return answer

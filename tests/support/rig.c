@@ -360,6 +360,7 @@ struct beaten rig_beat(struct rig *rig, const char *worker, const struct claim *
     struct heartbeat in = {.worker = worker,
                            .jobs = holdings,
                            .count = count,
+                           .in_hand = count,
                            .capacity = 10,
                            .queues = "default",
                            .types = " generate_messages ",
