@@ -26,13 +26,12 @@ async def run(id, job):
     def say(message):
         write(id + " " + json.dumps(message))
     leave("run-%s" % job["chat_id"])
-    try:
-        await work(job, say)
-        say({"leat": "done"})
-    except asyncio.CancelledError:
-        say({"leat": "failed", "reason": "stopped"})
-    finally:
-        tasks.pop(id, None)
+    await work(job, say)
+def end(id):
+    # Also of one that was stopped before it began.
+    task = tasks.pop(id)
+    good = not task.cancelled() and not task.exception()
+    write(id + (' {"leat": "done"}' if good else ' {"leat": "failed", "reason": "stopped"}'))
 async def main():
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=1 << 24)
@@ -42,6 +41,7 @@ async def main():
         order = json.loads(text)
         if "stop" not in order:
             tasks[id] = loop.create_task(run(id, order))
+            tasks[id].add_done_callback(lambda _, id=id: end(id))
         elif id in tasks:
             tasks[id].cancel()
 '''
