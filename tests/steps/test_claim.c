@@ -359,6 +359,52 @@ static void the_marker_of_an_attempt_still_says_whom_its_job_replaced(void **sta
     assert_non_null(strstr(rig_stream(rig, "c"), text_of("replaces %s", former.id)));
 }
 
+static void a_job_that_lost_a_shared_process_is_to_run_alone_from_then_on(void **state)
+{
+    struct rig *rig = *state;
+    static const struct hand_back lost = {
+        .alone = true, .reason = "shared", .detail = "it ended", .words = "words"};
+    struct claim c = rig_run(rig, "c");
+    assert_false(c.told.alone);
+    assert_true(rig_hand_back_as(rig, &c, &lost).was_ours);
+    assert_false(rig_hand_back_as(rig, &c, &lost).was_ours);
+    assert_cli(rig, "waiting 0 0 1 words", "HMGET job:%s state attempts deaths alone words", c.id);
+    assert_non_null(strstr(cli(rig, "HGET job:%s history", c.id), "\"what\":\"return\""));
+    c = rig_take(rig, "w1");
+    assert_true(c.told.alone);
+    rig_hand_back(rig, &c);
+    c = rig_take(rig, "w1");
+    assert_true(c.told.alone);
+    rig_failed(rig, &c);
+    cli(rig, "ZADD queue:default:delayed 1 %s", c.id);
+    assert_true(rig_take(rig, "w1").told.alone);
+}
+
+static void more_jobs_that_are_to_run_alone_than_there_is_room_for_keep_their_places(void **state)
+{
+    struct rig *rig = *state;
+    static const struct hand_back lost = {.alone = true, .reason = "shared", .detail = ""};
+    struct claim claims[3];
+    const char *const chats[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++)
+        claims[i] = rig_run(rig, chats[i]);
+    for (int i = 2; i >= 0; i--)
+        rig_hand_back_as(rig, &claims[i], &lost);
+    rig_put(rig, "d");
+    struct claimant who = {"w1", &rig->settings.worker_queues, 1, " generate_messages ", 10, 1};
+    struct claims out = rig_claim_as(rig, &who);
+    assert_int_equal(out.count, 2);
+    assert_string_equal(out.jobs[0].chat, "a");
+    assert_string_equal(out.jobs[1].chat, "d");
+    assert_true(out.passed);
+    who.most_alone = 0;
+    assert_int_equal(rig_claim_as(rig, &who).count, 0);
+    who.most_alone = 10;
+    out = rig_claim_as(rig, &who);
+    assert_int_equal(out.count, 2);
+    assert_string_equal(out.jobs[0].chat, "b");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +431,8 @@ int main(void)
         RIG_TEST(a_claim_starts_behind_what_others_wrote),
         RIG_TEST(a_claim_repeated_takes_other_jobs),
         RIG_TEST(positions_count_down),
+        RIG_TEST(a_job_that_lost_a_shared_process_is_to_run_alone_from_then_on),
+        RIG_TEST(more_jobs_that_are_to_run_alone_than_there_is_room_for_keep_their_places),
     };
     return RIG_MAIN(tests);
 }
