@@ -28,14 +28,12 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SEND_BUFFER_BYTES 65536
 #define ORIGIN_MAX 300
 
 struct caller {
@@ -118,16 +116,6 @@ static void refuse(struct server *s, int fd, const struct raw_head *head)
 
 /* ---- letting in ---- */
 
-/* Failing here costs a slower connection, no more. */
-static void tune(const struct server *s, int fd)
-{
-    int on = 1;
-    int bytes = SEND_BUFFER_BYTES;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &s->silence_ms, sizeof s->silence_ms);
-}
-
 /* Whether libmicrohttpd needs a large pool for this head. Half of the small one is what it
    begins to read into; the rest is for the head's parts and the answer. */
 static bool is_large(const struct raw_head *head)
@@ -156,7 +144,6 @@ static void let_in(struct server *s, int fd, const struct raw_head *head,
             return;
         }
     }
-    tune(s, fd);
     if (daemons_add(s, c, is_large(head), peer, length) == STATUS_NO_MEMORY) {
         connection_free(c);
         turn_away_full(s, fd, head, CAPACITY_FULL);

@@ -13,9 +13,12 @@
 
 #include <cmocka.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- plain requests ---- */
@@ -209,6 +212,44 @@ static void head_gets_the_same_head_and_no_body(void **state)
     client_close(&c);
     assert_int_equal(STAT(opened), 0);
     AWAIT(closed, STAT(bound), CLIENT_MS);
+}
+
+static int option_of(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t length = sizeof value;
+    assert_int_equal(getsockopt(fd, level, name, &value, &length), 0);
+    return value;
+}
+
+/* Whether it is the server's end of a connection. */
+static bool is_servers(int fd)
+{
+    struct sockaddr_in mine, peer;
+    socklen_t mine_length = sizeof mine, peer_length = sizeof peer;
+    return !getsockname(fd, (struct sockaddr *)&mine, &mine_length) && mine.sin_family == AF_INET &&
+           ntohs(mine.sin_port) == demo_port(demo) &&
+           !getpeername(fd, (struct sockaddr *)&peer, &peer_length);
+}
+
+static void every_connection_has_a_small_buffer_no_delay_and_a_limit_of_silence(void **state)
+{
+    (void)state;
+    struct client all[2] = {asking(GET("/hold")), asking(GET("/hello"))};
+    assert_true(client_read_until(&all[0], ":\n\n"));
+    assert_reply(&all[1], 200, "hello\n");
+    int found = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        if (!is_servers(fd))
+            continue;
+        found++;
+        assert_int_equal(option_of(fd, SOL_SOCKET, SO_SNDBUF), 2 * 65536);
+        assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+        assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 30000);
+    }
+    assert_int_equal(found, 2);
+    client_close(&all[0]);
+    client_close(&all[1]);
 }
 
 /* ---- streams ---- */
@@ -411,6 +452,7 @@ int main(void)
         WITH_DEMO(a_header_that_may_stand_once_is_refused_twice),
         WITH_DEMO(a_request_that_nobody_answers_gets_500),
         WITH_DEMO(head_gets_the_same_head_and_no_body),
+        WITH_DEMO(every_connection_has_a_small_buffer_no_delay_and_a_limit_of_silence),
         WITH_DEMO(a_stream_is_chunked_and_ends_the_connection),
         WITH_DEMO(an_empty_stream_ends_well),
         WITH_DEMO(a_stream_to_http_1_0_is_raw_and_ends_with_the_connection),
