@@ -139,6 +139,7 @@ bool gateway_init(struct gateway *g, const struct settings *settings, int port, 
         buf_printf(error, "cannot make an event loop: %s", uv_strerror(bad));
         uv_close((uv_handle_t *)&g->drain, NULL);
         gateway_run(g);
+        gateway_close(g);
         return false;
     }
     g->stop.data = g;
@@ -165,10 +166,15 @@ void gateway_abandon(struct gateway *g)
 {
     release(g);
     gateway_run(g);
+    gateway_close(g);
 }
 
 void gateway_run(struct gateway *g)
 {
     uv_run(&g->loop, UV_RUN_DEFAULT);
+}
+
+void gateway_close(struct gateway *g)
+{
     uv_loop_close(&g->loop);
 }

@@ -66,8 +66,13 @@ MUST_CHECK bool gateway_init(struct gateway *g, const struct settings *settings,
 /* gateway_abandon(g): release one that was made and is not to run. Thread: main. */
 void gateway_abandon(struct gateway *g);
 
-/* gateway_run(g): serve until gateway_stop, drain, release everything. */
+/* gateway_run(g): serve until gateway_stop, drain, release everything but the loop. */
 void gateway_run(struct gateway *g);
+
+/* gateway_close(g): release the loop, when no other runs any more: libuv closes its descriptors
+   unseen by the thread sanitizer, which would mistake one with the same number for it. Thread:
+   main. */
+void gateway_close(struct gateway *g);
 
 /* gateway_stop(g): begin to drain; harmless when repeated. Thread: any, while it runs. */
 void gateway_stop(struct gateway *g);

@@ -106,6 +106,8 @@ static int serve(struct crew *crew)
         pthread_join(crew->threads[i], NULL);
         failure |= crew->gateways[i].failure;
     }
+    for (size_t i = 0; i < running; i++)
+        gateway_close(&crew->gateways[i]);
     return failure;
 }
 
