@@ -37,7 +37,7 @@ struct step {
         retry_fn *retry;
     } fn;
     void *arg;
-    size_t count; /* finish: of how many attempts */
+    size_t count; /* append, finish: of how many attempts */
 };
 
 /* ---- the words of a step ---- */
@@ -275,7 +275,10 @@ enum status queue_claim(const struct queue *q, const struct claimant *in, claim_
 
 /* ---- append ---- */
 
-static void on_append(void *arg, enum status status, const struct redisReply *reply)
+/* How many words stand before an attempt's messages. */
+#define APPEND_WORDS 7
+
+static struct append_result read_appended(const struct redisReply *list)
 {
     static const char *const words[] = {
         [APPEND_OK] = "OK",
@@ -283,32 +286,72 @@ static void on_append(void *arg, enum status status, const struct redisReply *re
         [APPEND_FOREIGN] = "FOREIGN",
         [APPEND_GONE] = "GONE",
     };
+    enum status status = redis_reply_status(list);
+    if (status != STATUS_OK)
+        return (struct append_result){.status = status};
+    int outcome = words_index_at(list, 0, words, COUNT_OF(words));
+    return (struct append_result){
+        .status = with_outcome(STATUS_OK, outcome),
+        .outcome = (enum append_outcome)outcome,
+        .last = words_unsigned_at(list, 1),
+    };
+}
+
+/* Room for what is said of each attempt; where there is one alone, *results is that already. */
+static enum status make_results(const struct step *step, const struct redisReply *reply,
+                                size_t size, void **results)
+{
+    if (redis_reply_count(reply) != step->count)
+        return STATUS_PROTOCOL;
+    void *made = step->count > 1 ? calloc(step->count, size) : *results;
+    if (!made)
+        return STATUS_NO_MEMORY;
+    *results = made;
+    return STATUS_OK;
+}
+
+static void on_append(void *arg, enum status status, const struct redisReply *reply)
+{
     struct step *step = arg;
-    struct append_result result = {0};
-    if (status == STATUS_OK) {
-        int outcome = words_index_at(reply, 0, words, COUNT_OF(words));
-        status = with_outcome(STATUS_OK, outcome);
-        result.outcome = (enum append_outcome)outcome;
-        result.last = words_unsigned_at(reply, 1);
-    }
-    step->fn.append(step->arg, status, &result);
+    struct append_result one = {0}, *results;
+    void *room = &one;
+    if (status == STATUS_OK)
+        status = make_results(step, reply, sizeof one, &room);
+    results = room;
+    for (size_t i = 0; status == STATUS_OK && i < step->count; i++)
+        results[i] = read_appended(redis_reply_at(reply, i));
+    step->fn.append(step->arg, status, results);
+    if (room != &one)
+        free(room);
     free(step);
 }
 
-enum status queue_append(const struct queue *q, const struct holding *job, uint64_t first,
-                         const struct message *messages, size_t count, append_fn *fn, void *arg)
+static void put_append(struct words *w, const struct append *in)
+{
+    words_put_number(w, (int64_t)in->first);
+    words_put_number(w, (int64_t)in->count);
+    for (size_t i = 0; i < in->count; i++)
+        words_put_bytes(w, in->messages[i].data, in->messages[i].length);
+}
+
+enum status queue_append(const struct queue *q, const struct holding *jobs, const struct append *in,
+                         size_t count, append_fn *fn, void *arg)
 {
     struct words w;
     struct step *step;
-    if (!prepare(&w, 7 + count, &step, arg))
+    size_t capacity = 1;
+    for (size_t i = 0; i < count; i++)
+        capacity += APPEND_WORDS + in[i].count;
+    if (!prepare(&w, capacity, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.append = fn;
-    put_holding(&w, job);
-    words_put_number(&w, (int64_t)job->attempt);
-    words_put_number(&w, (int64_t)first);
+    step->count = count;
     words_put_number(&w, q->settings->stream_ttl_ms);
-    for (size_t i = 0; i < count; i++)
-        words_put_bytes(&w, messages[i].data, messages[i].length);
+    for (size_t i = 0; i < count; i++) {
+        put_holding(&w, &jobs[i]);
+        words_put_number(&w, (int64_t)jobs[i].attempt);
+        put_append(&w, &in[i]);
+    }
     return run(q, SCRIPT_APPEND, &w, on_append, step);
 }
 
@@ -371,40 +414,42 @@ enum status queue_leave(const struct queue *q, const char *worker, redis_reply_f
 
 /* ---- finish and hand back ---- */
 
-/* How many words each attempt takes, and how many stand before them. */
-#define FINISH_WORDS 13
+/* How many words each attempt takes without its messages, and how many stand before them. */
+#define FINISH_WORDS 15
 #define FINISH_HEAD 5
 
-static enum status read_finished(const struct redisReply *list, struct finish_result *result)
+static struct finish_result read_finished(const struct redisReply *list)
 {
     static const char *const words[] = {
         [FINISH_ENDED] = "ENDED",     [FINISH_AGAIN] = "AGAIN", [FINISH_FENCED] = "FENCED",
-        [FINISH_FOREIGN] = "FOREIGN", [FINISH_GONE] = "GONE",   [FINISH_REFUSED] = "REFUSED",
+        [FINISH_FOREIGN] = "FOREIGN", [FINISH_GONE] = "GONE",
     };
+    enum status status = redis_reply_status(list);
+    if (status != STATUS_OK)
+        return (struct finish_result){.status = status};
     int outcome = words_index_at(list, 0, words, COUNT_OF(words));
-    result->outcome = (enum finish_outcome)outcome;
-    result->state = state_at(list, 1);
-    result->last = words_unsigned_at(list, 2);
-    result->delay_ms = words_number_at(list, 3);
-    return with_outcome(STATUS_OK, outcome);
+    return (struct finish_result){
+        .status = with_outcome(STATUS_OK, outcome),
+        .outcome = (enum finish_outcome)outcome,
+        .state = state_at(list, 1),
+        .last = words_unsigned_at(list, 2),
+        .delay_ms = words_number_at(list, 3),
+    };
 }
 
 static void on_finish(void *arg, enum status status, const struct redisReply *reply)
 {
     struct step *step = arg;
-    struct finish_result one = {0}, *results = &one;
-    size_t count = redis_reply_count(reply);
-    if (status == STATUS_OK && count != step->count)
-        status = STATUS_PROTOCOL;
-    if (status == STATUS_OK && count > 1 && !(results = calloc(count, sizeof *results))) {
-        results = &one;
-        status = STATUS_NO_MEMORY;
-    }
-    for (size_t i = 0; status == STATUS_OK && i < count; i++)
-        status = read_finished(redis_reply_at(reply, i), &results[i]);
+    struct finish_result one = {0}, *results;
+    void *room = &one;
+    if (status == STATUS_OK)
+        status = make_results(step, reply, sizeof one, &room);
+    results = room;
+    for (size_t i = 0; status == STATUS_OK && i < step->count; i++)
+        results[i] = read_finished(redis_reply_at(reply, i));
     step->fn.finish(step->arg, status, results);
-    if (results != &one)
-        free(results);
+    if (room != &one)
+        free(room);
     free(step);
 }
 
@@ -426,6 +471,7 @@ static void put_finish(struct words *w, const struct holding *job, const struct 
     words_put_number(w, in->policy.backoff_ms);
     words_put_number(w, in->policy.backoff_max_ms);
     words_put_number(w, in->alone);
+    put_append(w, &in->append);
 }
 
 /* How the dead are bounded; three words. */
@@ -442,7 +488,10 @@ enum status queue_finish(const struct queue *q, const struct holding *jobs, cons
     const struct settings *s = q->settings;
     struct words w;
     struct step *step;
-    if (!prepare(&w, FINISH_HEAD + FINISH_WORDS * count, &step, arg))
+    size_t capacity = FINISH_HEAD;
+    for (size_t i = 0; i < count; i++)
+        capacity += FINISH_WORDS + in[i].append.count;
+    if (!prepare(&w, capacity, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.finish = fn;
     step->count = count;

@@ -139,11 +139,18 @@ struct holding {
     uint64_t attempt; /* A */
 };
 
-/* ---- append: write messages first, first + 1, … of the attempt ---- */
+/* ---- append: write messages first, first + 1, … of attempts ---- */
 
 struct message {
     const char *data;
     size_t length;
+};
+
+/* Messages of one attempt, the first of which has number `first`. */
+struct append {
+    uint64_t first;
+    const struct message *messages;
+    size_t count;
 };
 
 enum append_outcome {
@@ -155,21 +162,24 @@ enum append_outcome {
 };
 
 struct append_result {
+    enum status
+        status; /* STATUS_OK, or why Redis would not write to this one; the rest holds for OK */
     enum append_outcome outcome;
     uint64_t last;
 };
 
-typedef void append_fn(void *arg, enum status status, const struct append_result *result);
+typedef void append_fn(void *arg, enum status status, const struct append_result *results);
 
 /**
- * queue_append(q, job, first, messages, count, fn, arg)
- * count may be 0: then only the stream is looked at. A stream that vanished is
- * APPEND_GONE with last 0, and is made anew (with its marker) by an append whose
- * first is 1.
+ * queue_append(q, jobs, in, count, fn, arg)
+ * Append to count attempts in one step; each has a result of its own, in the order given.
+ *
+ * One with no messages is only looked at. A stream that vanished is APPEND_GONE
+ * with last 0, and is made anew (with its marker) by an append whose first is 1.
  */
-MUST_CHECK enum status queue_append(const struct queue *q, const struct holding *job,
-                                    uint64_t first, const struct message *messages, size_t count,
-                                    append_fn *fn, void *arg);
+MUST_CHECK enum status queue_append(const struct queue *q, const struct holding *jobs,
+                                    const struct append *in, size_t count, append_fn *fn,
+                                    void *arg);
 
 /* ---- heartbeat: keep the leases of all jobs in hand ---- */
 
@@ -217,8 +227,9 @@ struct finish_policy {
 };
 
 struct finish {
+    struct append append; /* what is still to be written, in the same step; none: all zero */
     enum finish_how how;
-    uint64_t last;               /* the attempt's last N: all of it must be in the stream */
+    uint64_t last;               /* the attempt's last N: all of it must be in the stream then */
     const char *reason;          /* one word: exit, signal, timeout, line, … */
     const char *detail;          /* a sentence that the client is told; valid UTF-8 */
     const char *words;           /* the task's last words, kept on the job alone; NULL for none */
@@ -233,10 +244,10 @@ enum finish_outcome {
     FINISH_FENCED,  /* not ours any more (also: this very step had run before) */
     FINISH_FOREIGN, /* as in append: finish it FAILED instead */
     FINISH_GONE,    /* as in append: write again from last + 1 */
-    FINISH_REFUSED, /* a command of it failed, as on a key of a wrong type */
 };
 
 struct finish_result {
+    enum status status; /* as in append_result */
     enum finish_outcome outcome;
     enum job_state state;
     uint64_t last;    /* GONE */
@@ -247,7 +258,7 @@ typedef void finish_fn(void *arg, enum status status, const struct finish_result
 
 /**
  * queue_finish(q, jobs, in, count, fn, arg)
- * Finish count attempts in one step; results are in the order given.
+ * Finish count attempts in one step; each has a result of its own, in the order given.
  */
 MUST_CHECK enum status queue_finish(const struct queue *q, const struct holding *jobs,
                                     const struct finish *in, size_t count, finish_fn *fn,

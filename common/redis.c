@@ -192,8 +192,7 @@ static void on_reply(redisAsyncContext *context, void *data, void *private)
     if (r && !reply) {
         go_down(r, why_of(context, "closed"));
     } else if (r) {
-        enum status status =
-            reply->type == REDIS_REPLY_ERROR ? kind_of_error(reply->str) : STATUS_OK;
+        enum status status = redis_reply_status(reply);
         r->heard_ms = clock_steady_ms();
         r->outstanding--;
         answer_first(r, status, reply);
@@ -551,6 +550,11 @@ enum redis_type redis_reply_type(const struct redisReply *reply)
     default:
         return REDIS_IS_NIL;
     }
+}
+
+enum status redis_reply_status(const struct redisReply *reply)
+{
+    return redis_reply_type(reply) == REDIS_IS_ERROR ? kind_of_error(reply->str) : STATUS_OK;
 }
 
 const char *redis_reply_text(const struct redisReply *reply, size_t *length)

@@ -91,6 +91,10 @@ enum redis_type { REDIS_IS_NIL, REDIS_IS_NUMBER, REDIS_IS_TEXT, REDIS_IS_LIST, R
 
 enum redis_type redis_reply_type(const struct redisReply *reply);
 
+/* redis_reply_status(reply): STATUS_OK; of an error, also one among the elements of an answer, what
+   kind it is, as redis_reply_fn is told. */
+enum status redis_reply_status(const struct redisReply *reply);
+
 /* redis_reply_text(reply, length): a text's or error's bytes, terminated; "" for other types. */
 const char *redis_reply_text(const struct redisReply *reply, size_t *length);
 

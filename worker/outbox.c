@@ -65,22 +65,41 @@ enum status outbox_put(struct outbox *o, const char *data, size_t length)
     return STATUS_OK;
 }
 
-size_t outbox_next(struct outbox *o, struct message *messages, uint64_t *first)
+static bool has_room(const struct outbox_room *room, size_t length)
+{
+    return room->count > 0 && (length <= room->bytes || room->bytes == OUTBOX_BATCH_BYTES);
+}
+
+size_t outbox_next(struct outbox *o, struct message *messages, struct outbox_room *room,
+                   uint64_t *first)
 {
     *first = o->acknowledged + 1;
     if (o->sent != o->acknowledged)
         return 0;
     const char *at = buf_text(&o->bytes) + o->gone + o->acknowledged_bytes;
-    size_t count = 0, bytes = 0;
-    while (o->sent < o->last && count < OUTBOX_BATCH_COUNT) {
+    size_t count = 0;
+    while (o->sent < o->last) {
         size_t length = length_of(o, o->sent + 1);
-        if (count > 0 && bytes + length > OUTBOX_BATCH_BYTES)
+        if (!has_room(room, length))
             break;
-        messages[count++] = (struct message){.data = at + bytes, .length = length};
-        bytes += length;
+        messages[count++] = (struct message){.data = at, .length = length};
+        at += length;
+        room->count--;
+        room->bytes -= min_size(length, room->bytes);
         o->sent++;
     }
     return count;
+}
+
+uint64_t outbox_pending(const struct outbox *o)
+{
+    return o->last - o->sent;
+}
+
+bool outbox_fits(const struct outbox *o)
+{
+    return o->sent == o->acknowledged && outbox_pending(o) <= OUTBOX_BATCH_COUNT &&
+           (outbox_waiting_bytes(o) <= OUTBOX_BATCH_BYTES || outbox_pending(o) == 1);
 }
 
 static void drop_oldest(struct outbox *o)

@@ -57,15 +57,30 @@ void outbox_clear(struct outbox *o);
  */
 MUST_CHECK enum status outbox_put(struct outbox *o, const char *data, size_t length);
 
+/* What may still be put into a step, which may be that of many outboxes. */
+struct outbox_room {
+    size_t count, bytes;
+};
+
+#define OUTBOX_ROOM ((struct outbox_room){OUTBOX_BATCH_COUNT, OUTBOX_BATCH_BYTES})
+
 /**
- * outbox_next(o, messages, first)
- * Make the next batch: as many pending messages as fit, at least one.
+ * outbox_next(o, messages, room, first)
+ * Make the next batch: as many pending messages as there is room for, which is
+ * taken away from *room; from an untouched room, OUTBOX_ROOM, at least one.
  *
- * messages has room for OUTBOX_BATCH_COUNT; their bytes are borrowed until the
- * next call. *first: the number of the first, acknowledged + 1. Returns how many;
- * 0 when nothing is pending or a batch is in flight.
+ * messages has room->count places; their bytes are borrowed until the next call.
+ * *first: the number of the first, acknowledged + 1. Returns how many; 0 also when
+ * nothing is pending or a batch is in flight.
  */
-size_t outbox_next(struct outbox *o, struct message *messages, uint64_t *first);
+size_t outbox_next(struct outbox *o, struct message *messages, struct outbox_room *room,
+                   uint64_t *first);
+
+/* outbox_pending(o): how many messages are pending. */
+uint64_t outbox_pending(const struct outbox *o);
+
+/* outbox_fits(o): nothing is in flight, and the next batch may be all that is pending. */
+bool outbox_fits(const struct outbox *o);
 
 /* outbox_acknowledge(o, last): Redis has messages 1 … last. In-flight ones beyond are pending
  * again. */

@@ -3,7 +3,7 @@
  *
  *   claims ──jobs──▶ runs ──lines──▶ crew (task processes)
  *     ▲               │ ▲ │
- *     └──── room ─────┘ │ └── finishes (the step that ends them, many at once)
+ *     └──── room ─────┘ │ └── writes (what they write and how they end, many at once)
  *                       └── lost, cancelled ── beat, the channel
  *
  * Called by main.c; everything below runs in its loop. A job in hand is in
@@ -17,7 +17,6 @@
 #include "beat.h"
 #include "claims.h"
 #include "crew.h"
-#include "finishes.h"
 #include "id.h"
 #include "keys.h"
 #include "log.h"
@@ -26,6 +25,7 @@
 #include "redis.h"
 #include "run.h"
 #include "scheduler.h"
+#include "writes.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -60,7 +60,7 @@ struct pool {
     struct crew *crew;
     struct claims *claims;
     struct beat *beat;
-    struct finishes *finishes;
+    struct writes *writes;
     struct reaper *reaper;
     struct scheduler *scheduler;
 
@@ -314,7 +314,7 @@ static void close_all(struct pool *pool)
     /* A claim may have been answered after all. */
     each_run(pool, run_give_up);
     forget_all(pool);
-    finishes_free(pool->finishes);
+    writes_free(pool->writes);
     scheduler_free(pool->scheduler);
     reaper_free(pool->reaper);
     beat_free(pool->beat);
@@ -494,7 +494,7 @@ static bool make_parts(struct pool *pool)
     pool->crew = crew_new(&crew);
     pool->claims = claims_new(&claims);
     pool->beat = beat_new(&beat);
-    pool->finishes = finishes_new(pool->loop, &pool->queue);
+    pool->writes = writes_new(pool->loop, &pool->queue);
     pool->reaper = reaper_new(pool->loop, &pool->queue, pool->queues.names, pool->queues.count);
     pool->scheduler = scheduler_new(pool->loop, &pool->queue);
     pool->runs = calloc((size_t)pool->settings->worker_max_jobs + RUN_KEPT_MAX, sizeof *pool->runs);
@@ -503,13 +503,13 @@ static bool make_parts(struct pool *pool)
         .queue = &pool->queue,
         .settings = pool->settings,
         .crew = pool->crew,
-        .finishes = pool->finishes,
+        .writes = pool->writes,
         .arg = pool,
         .on_settled = on_settled,
         .on_forgotten = on_forgotten,
         .on_short = on_short,
     };
-    return pool->crew && pool->claims && pool->beat && pool->finishes && pool->reaper &&
+    return pool->crew && pool->claims && pool->beat && pool->writes && pool->reaper &&
            pool->scheduler && pool->runs;
 }
 

@@ -51,6 +51,7 @@ struct run {
     bool abandoned; /* messages do not count any more */
     bool revived;   /* it was finished before, and Redis has been away since */
     bool again;     /* finish was sent before, with an unknown outcome */
+    bool apart;     /* finish was refused with messages: they go before it, to see which it was */
     unsigned gone_count;
     unsigned refused_count;
 
@@ -59,7 +60,8 @@ struct run {
     bool retry;
     bool alone; /* the next attempt is to have a process of its own */
     struct buf reason, detail, words;
-    struct finishing finishing; /* the step finish, while it is under way */
+    struct finish finish;
+    struct writing writing; /* append or finish, while it waits or is under way */
 
     uv_timer_t timeout;
     uv_timer_t wait; /* after a failed step */
@@ -90,9 +92,18 @@ static void on_timer_closed(uv_handle_t *handle)
     release(run);
 }
 
+/* The step that waits for its turn is not wanted any more. */
+static void take_back(struct run *run)
+{
+    bool may_wait = run->step == APPEND || run->step == FINISH;
+    if (may_wait && writes_take_back(run->host->writes, &run->writing))
+        run->step = NONE;
+}
+
 static void let_go(struct run *run)
 {
     assert(run->phase != SETTLED && !run->slot);
+    take_back(run);
     run->phase = SETTLED;
     uv_close((uv_handle_t *)&run->timeout, on_timer_closed);
     uv_close((uv_handle_t *)&run->wait, on_timer_closed);
@@ -249,6 +260,9 @@ static void take_failure(struct run *run, enum step step, enum status status)
     }
     if (status != STATUS_REFUSED) {
         wait(run);
+    } else if (step == FINISH && !run->apart && !outbox_settled(&run->outbox)) {
+        run->apart = true;
+        next(run);
     } else if (step == APPEND) {
         abandon(run, "refused", "Redis refuses to write to the stream");
         next(run);
@@ -310,14 +324,16 @@ static void on_appended(void *arg, enum status status, const struct append_resul
     }
 }
 
-static enum status send_append(struct run *run)
+static void put_append(struct run *run)
 {
-    struct message messages[OUTBOX_BATCH_COUNT];
-    uint64_t first;
-    size_t count = outbox_next(&run->outbox, messages, &first);
     run->appended = true;
-    return queue_append(run->host->queue, &run->order.holding, first, messages, count, on_appended,
-                        run);
+    run->writing = (struct writing){
+        .job = &run->order.holding,
+        .outbox = &run->outbox,
+        .on_appended = on_appended,
+        .arg = run,
+    };
+    writes_put(run->host->writes, &run->writing);
 }
 
 static void log_finished(const struct run *run, const char *state)
@@ -346,6 +362,7 @@ static void on_finished(void *arg, enum status status, const struct finish_resul
     } else if (result->outcome == FINISH_GONE) {
         take_gone(run, result->last);
     } else {
+        outbox_acknowledge(&run->outbox, outbox_last(&run->outbox));
         /* Fenced after an unknown outcome: most likely by that very step. */
         if (result->outcome != FINISH_FENCED || !run->revived)
             log_finished(run, job_state_name(result->state));
@@ -354,25 +371,26 @@ static void on_finished(void *arg, enum status status, const struct finish_resul
 }
 
 /* The verdict's texts stay as they are until the answer: nothing else is under way meanwhile. */
-static void send_finish(struct run *run)
+static void put_finish(struct run *run)
 {
-    run->finishing = (struct finishing){
+    run->finish = (struct finish){
+        .how = run->how,
+        .last = outbox_last(&run->outbox),
+        .reason = buf_text(&run->reason),
+        .detail = buf_text(&run->detail),
+        .words = buf_ok(&run->words) ? buf_text(&run->words) : NULL,
+        .retry = run->retry,
+        .alone = run->alone,
+        .policy = run->policy,
+    };
+    run->writing = (struct writing){
         .job = &run->order.holding,
-        .finish =
-            {
-                .how = run->how,
-                .last = outbox_last(&run->outbox),
-                .reason = buf_text(&run->reason),
-                .detail = buf_text(&run->detail),
-                .words = buf_ok(&run->words) ? buf_text(&run->words) : NULL,
-                .retry = run->retry,
-                .alone = run->alone,
-                .policy = run->policy,
-            },
-        .fn = on_finished,
+        .outbox = &run->outbox,
+        .finish = &run->finish,
+        .on_finished = on_finished,
         .arg = run,
     };
-    finishes_put(run->host->finishes, &run->finishing);
+    writes_put(run->host->writes, &run->writing);
 }
 
 static void on_handed_back(void *arg, enum status status, bool was_ours)
@@ -403,12 +421,13 @@ static enum status send_hand_back(struct run *run)
 
 static enum step wanted_step(const struct run *run)
 {
-    bool unwritten = !run->abandoned && (!outbox_settled(&run->outbox) || run->look || run->remake);
+    bool looks = !run->abandoned && (run->look || run->remake);
+    bool unwritten = looks || (!run->abandoned && !outbox_settled(&run->outbox));
     switch (run->phase) {
     case WORKING:
         return unwritten ? APPEND : NONE;
     case FINISHING:
-        return unwritten ? APPEND : FINISH;
+        return looks || (unwritten && (run->apart || !outbox_fits(&run->outbox))) ? APPEND : FINISH;
     case RETURNING:
         return run->slot ? NONE : HAND_BACK;
     case KEPT:
@@ -420,20 +439,20 @@ static enum step wanted_step(const struct run *run)
 
 static void next(struct run *run)
 {
-    if (run->step != NONE || uv_is_active((uv_handle_t *)&run->wait))
-        return;
     enum step step = wanted_step(run);
-    enum status status = STATUS_OK;
-    if (step == NONE)
+    if (run->step != step)
+        take_back(run);
+    if (run->step != NONE || step == NONE || uv_is_active((uv_handle_t *)&run->wait))
         return;
     run->step = step;
-    if (step == APPEND)
-        status = send_append(run);
-    else if (step == FINISH)
-        send_finish(run);
-    else
-        status = send_hand_back(run);
-    if (status != STATUS_OK) {
+    if (step == APPEND) {
+        put_append(run);
+    } else if (step == FINISH) {
+        put_finish(run);
+    } else {
+        enum status status = send_hand_back(run);
+        if (status == STATUS_OK)
+            return;
         run->step = NONE;
         take_failure(run, step, status);
     }

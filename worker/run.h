@@ -2,8 +2,8 @@
  * run.h: one job in hand, from the claim to the step that lets go of it.
  *
  *     WORKING    a task process has the job; its messages are appended
- *     FINISHING  what the attempt came to is known; first the rest of the
- *                messages is appended, then the step finish ends it
+ *     FINISHING  what the attempt came to is known; the rest of the messages goes
+ *                with the step finish that ends it, where that holds them all
  *     RETURNING  to be handed back: first its process is ended, then the step
  *                hand_back lets go
  *     KEPT       finished, and on_settled was called; its messages and its verdict
@@ -11,8 +11,10 @@
  *     SETTLED    not ours any more (ended, fenced, cancelled, handed back,
  *                given up): on_settled was called
  *
- * Steps: at most one of append, finish, hand_back is under way. When it is
- * answered, when the wait after a failure is over, and when Redis is up again,
+ * Steps: at most one of append, finish, hand_back is under way, or waits for its
+ * turn (writes.h). One that waits is taken back when another one is wanted by then:
+ * what a task says in one breath, its messages and that it is done, is one step.
+ * When a step is answered, when the wait after a failure is over, and when Redis is up again,
  * next() decides what the next one is, from the state alone. So a step whose
  * outcome is unknown is simply made again.
  *
@@ -29,10 +31,10 @@
 
 #include "base.h"
 #include "crew.h"
-#include "finishes.h"
 #include "queue.h"
 #include "settings.h"
 #include "tasks.h"
+#include "writes.h"
 
 #include <uv.h>
 
@@ -51,7 +53,7 @@ struct run_host {
     const struct queue *queue;
     const struct settings *settings;
     struct crew *crew;
-    struct finishes *finishes;
+    struct writes *writes;
     void *arg;
     /* It needs no place any more. kept: on_forgotten follows; else forget it now. */
     void (*on_settled)(void *arg, struct run *run, bool kept);

@@ -1,12 +1,11 @@
--- finish: attempts are over.
+-- finish: attempts are over. Their last messages may come along.
 --
 -- ARGV: 1 stream ttl, 2 most deaths, 3 dead retention, 4 most dead, 5 most bytes of the dead;
 --       then of each attempt: id, owner, how (done|failed|died), last N, reason, detail, retry (1|0),
 --       the task's last words, jitter (0 to 999,999 of a million), max_attempts, backoff_ms,
---       most backoff_ms, alone (1|0)
--- Answers, in the same order, {ENDED|AGAIN|FENCED|FOREIGN|GONE|REFUSED, state, last N, delay_ms}.
--- Repeated: FENCED. REFUSED: a command failed half way, as on a key of a wrong type, and nobody else's
--- end is to suffer from it.
+--       most backoff_ms, alone (1|0), first, how many messages, the messages, as in append
+-- Answers, in the same order, {ENDED|AGAIN|FENCED|FOREIGN|GONE, state, last N, delay_ms}, or the error
+-- that a command failed with: of one job alone. Repeated: FENCED.
 local ttl, deaths_most = ARGV[1], tonumber(ARGV[2])
 local keep = {tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])}
 local now, counters = now_ms(), {}
@@ -22,13 +21,13 @@ end
 -- `done` promises that every message is there.
 local function finish_done(id, h, wanted)
     local stream = key_stream(h.feature_id, h.chat_id)
-    h.measured = h.last == wanted and redis.pcall('XLEN', stream) == wanted + 1
+    h.measured = h.measured or h.last == wanted and redis.pcall('XLEN', stream) == wanted + 1
     if not h.measured then
         local found, foreign = attempt_end(stream, tonumber(h.attempt), h.last)
         if foreign then return {'FOREIGN', h.state, 0, 0} end
         if found < wanted then return {'GONE', h.state, math.max(found, 0), 0} end
     end
-    write_off(id, h, now, 'done', 'done', h.retention_ms or ttl, {}, {})
+    write_off(id, h, now, 'done', 'done', h.retention_ms or ttl, {}, h.fields or {})
     redis.call('HDEL', key_job(id), 'owner')
     add(over, key_running(h.queue), id)
     add(in_hand, key_worker(worker_of(h.owner)), 'job:' .. id)
@@ -56,33 +55,55 @@ local function finish_failed(id, h, a)
     return {'AGAIN', 'delayed', 0, delay}
 end
 
-local function finish(a)
-    -- What is needed of a job that is done.
-    local h = read(key_job(a.id), 'owner', 'state', 'queue', 'feature_id', 'chat_id', 'first', 'attempt',
+-- What is needed of a job that is done.
+local function read_running(id)
+    return read(key_job(id), 'owner', 'state', 'queue', 'feature_id', 'chat_id', 'first', 'attempt',
         'number', 'last', 'retention_ms')
-    if h.owner ~= a.owner then return {'FENCED', h.state or '', 0, 0} end
+end
+
+-- The messages that came along; nil, or the answer of a step that stops here.
+local function write_messages(id, h, at, to)
+    local last, answer = add_messages(id, h.owner, key_stream(h.feature_id, h.chat_id), h.attempt, h.last,
+        tonumber(ARGV[at + 13]), at + 15, to)
+    if not last then return answer.err and answer or {answer[1], h.state, answer[2], 0} end
+    h.measured, h.fields = true, {'last', text(last)}
+    h.last = last
+end
+
+-- The attempt that is described from ARGV[at] to ARGV[to].
+local function finish(at, to)
+    local id, how = ARGV[at], ARGV[at + 2]
+    local h = read_running(id)
+    if h.owner ~= ARGV[at + 1] then return {'FENCED', h.state or '', 0, 0} end
     h.last = tonumber(h.last)
-    if a.how == 'done' then return finish_done(a.id, h, tonumber(a.last)) end
-    h = read_job(a.id)
+    local stopped = to > at + 14 and write_messages(id, h, at, to)
+    if stopped then return stopped end
+    if how == 'done' then
+        if h.measured and h.last < tonumber(ARGV[at + 3]) then return {'GONE', h.state, h.last, 0} end
+        return finish_done(id, h, tonumber(ARGV[at + 3]))
+    end
+    redis.call('ZREM', key_running(h.queue), id)
+    if h.fields then redis.call('HSET', key_job(id), unpack(h.fields)) end
+    h = read_job(id)
     h.attempts, h.deaths, h.last = tonumber(h.attempts), tonumber(h.deaths), tonumber(h.last)
-    redis.call('ZREM', key_running(h.queue), a.id)
     -- For the operator, not for the client: they may hold paths and secrets.
-    if a.words ~= '' then redis.call('HSET', key_job(a.id), 'words', a.words) end
-    if a.alone == '1' then redis.call('HSET', key_job(a.id), 'alone', '1') end
-    if a.how == 'failed' then return finish_failed(a.id, h, a) end
-    local state = die(counters, a.id, h, now, ttl, a.reason, a.detail, deaths_most, keep)
+    if ARGV[at + 7] ~= '' then redis.call('HSET', key_job(id), 'words', ARGV[at + 7]) end
+    if ARGV[at + 12] == '1' then redis.call('HSET', key_job(id), 'alone', '1') end
+    local reason, detail = ARGV[at + 4], ARGV[at + 5]
+    if how == 'failed' then
+        return finish_failed(id, h, {reason = reason, detail = detail, retry = ARGV[at + 6],
+            jitter = ARGV[at + 8], max_attempts = ARGV[at + 9], backoff = ARGV[at + 10],
+            backoff_max = ARGV[at + 11]})
+    end
+    local state = die(counters, id, h, now, ttl, reason, detail, deaths_most, keep)
     return {state == 'dead' and 'ENDED' or 'AGAIN', state, 0, 0}
 end
 
-local answers = {}
-for i = 6, #ARGV, 13 do
-    local good, answer = pcall(function()
-        return finish({id = ARGV[i], owner = ARGV[i + 1], how = ARGV[i + 2], last = ARGV[i + 3],
-            reason = ARGV[i + 4], detail = ARGV[i + 5], retry = ARGV[i + 6], words = ARGV[i + 7],
-            jitter = ARGV[i + 8], max_attempts = ARGV[i + 9], backoff = ARGV[i + 10],
-            backoff_max = ARGV[i + 11], alone = ARGV[i + 12]})
-    end)
-    answers[#answers + 1] = good and answer or {'REFUSED', '', 0, 0}
+local answers, at = {}, 6
+while at < #ARGV do
+    local to = at + 14 + ARGV[at + 14]
+    answers[#answers + 1] = alone(finish, at, to)
+    at = to + 1
 end
 for key, ids in pairs(over) do redis.call('ZREM', key, unpack(ids)) end
 for key, fields in pairs(in_hand) do redis.call('HDEL', key, unpack(fields)) end

@@ -122,6 +122,45 @@ local function write_start(stream, id, first, number, attempt, reason, worker, r
         unpack(replaces and {'replaces', replaces} or {}))
 end
 
+-- Whatever one of several jobs in a step came to is its own affair: what function(...) answers, or the
+-- error that a command of it failed with, as on a key of a wrong type.
+local function alone(what, ...)
+    local good, answer = pcall(what, ...)
+    if good then return answer end
+    return type(answer) == 'table' and answer or {err = tostring(answer)}
+end
+
+-- The words ARGV[from] to ARGV[to] as an attempt's messages first, first + 1, …; those that are there
+-- already are not added again. last: as the job's hash says. Answers the last N, which the hash is to
+-- be told where it is another one; or nil and the answer of a step that stops here.
+--
+-- An attempt's stream is its marker and N messages, without a hole; so when the length is N + 1,
+-- nobody else wrote and nothing is lost, and no entry needs to be read.
+local function add_messages(id, owner, stream, attempt, last, first, from, to)
+    if redis.pcall('XLEN', stream) ~= last + 1 then
+        local found, foreign = attempt_end(stream, tonumber(attempt), last)
+        if foreign then return nil, {'FOREIGN', 0} end
+        if found < 0 then
+            if first > 1 then return nil, {'GONE', 0} end
+            local h = read_job(id)
+            write_start(stream, id, h.first, h.number, tonumber(attempt), 'history_lost', worker_of(owner))
+            found = 0
+        end
+        last = found
+    end
+    if first > last + 1 then return nil, {'GONE', last} end
+    local a = attempt .. '-'
+    for i = from + last - first + 1, to do
+        last = last + 1
+        local added = redis.pcall('XADD', stream, a .. last, 'data', ARGV[i])
+        -- As long as ours and not ours: who removed it wrote as many. Any other error is Redis's own.
+        if added.err then
+            return nil, string.find(added.err, 'equal or smaller', 1, true) and {'FOREIGN', 0} or added
+        end
+    end
+    return last
+end
+
 -- ---- a queue's numbers ----
 
 -- A queue's own clock stands still while the queue is paused, and so its deadlines do. Somebody may

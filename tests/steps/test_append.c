@@ -83,7 +83,7 @@ static void an_empty_append_looks_only(void **state)
 static void on_bytes(void *arg, enum status status, const struct append_result *result)
 {
     assert_int_equal(status, STATUS_OK);
-    *(bool *)arg = result->outcome == APPEND_OK;
+    *(bool *)arg = result->status == STATUS_OK && result->outcome == APPEND_OK;
 }
 
 static void a_message_may_hold_every_byte(void **state)
@@ -93,8 +93,8 @@ static void a_message_may_hold_every_byte(void **state)
     struct holding holding = hold(&c);
     struct message message = {"a\0b\r\n\xff", 6};
     bool done = false;
-    assert_int_equal(queue_append(&rig->queue, &holding, 1, &message, 1, on_bytes, &done),
-                     STATUS_OK);
+    struct append append = {1, &message, 1};
+    assert_int_equal(queue_append(&rig->queue, &holding, &append, 1, on_bytes, &done), STATUS_OK);
     assert_true(await(&rig->loop, await_flag, &done, AWAIT_MS));
     assert_cli(rig, "6 97 0 98 13 10 255",
                "EVAL 'local d = redis.call(\"XREVRANGE\",\"stream:f:c\",\"+\",\"-\",\"COUNT\",1)"

@@ -1378,6 +1378,7 @@ struct own {
 static void on_own(void *arg, enum status status, const struct append_result *result)
 {
     assert_int_equal(status, STATUS_OK);
+    assert_int_equal(result->status, STATUS_OK);
     *(struct own *)arg = (struct own){result->outcome, result->last, true};
 }
 
@@ -1393,8 +1394,8 @@ static enum append_outcome append_own(const struct claim *job, uint64_t first, u
     for (uint64_t n = first; n <= last && count < OWN_MOST; n++, count++)
         messages[count] =
             (struct message){text_for(job->told.attempt, n), size_of(job->told.attempt, n)};
-    assert_int_equal(queue_append(&rig->queue, &holding, first, messages, count, on_own, &own),
-                     STATUS_OK);
+    struct append append = {first, messages, count};
+    assert_int_equal(queue_append(&rig->queue, &holding, &append, 1, on_own, &own), STATUS_OK);
     assert_true(await(&rig->loop, await_flag, &own.answered, AWAIT_MS));
     for (size_t i = 0; i < count; i++)
         free((void *)(uintptr_t)messages[i].data);

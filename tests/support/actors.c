@@ -247,7 +247,8 @@ static void on_appended(void *arg, enum status status, const struct append_resul
 {
     struct answer *answer = arg;
     answer->answered = true;
-    answer->appended = (struct appended){status, result->outcome, result->last};
+    answer->appended = (struct appended){status == STATUS_OK ? result->status : status,
+                                         result->outcome, result->last};
 }
 
 static struct appended append_one(struct rig *rig, const struct claim *c, uint64_t n,
@@ -256,7 +257,8 @@ static struct appended append_one(struct rig *rig, const struct claim *c, uint64
     struct answer answer = {0};
     struct holding holding = hold(c);
     struct message message = {text, strlen(text)};
-    assert_int_equal(queue_append(&rig->queue, &holding, n, &message, 1, on_appended, &answer),
+    struct append append = {n, &message, 1};
+    assert_int_equal(queue_append(&rig->queue, &holding, &append, 1, on_appended, &answer),
                      STATUS_OK);
     assert_true(await(&rig->loop, await_flag, &answer.answered, AWAIT_MS));
     return answer.appended;

@@ -317,7 +317,8 @@ static void on_append(void *arg, enum status status, const struct append_result 
     struct answer *answer = arg;
     struct appended *out = answer->out;
     answer->answered = true;
-    *out = (struct appended){status, result->outcome, result->last};
+    *out = (struct appended){status == STATUS_OK ? result->status : status, result->outcome,
+                             result->last};
 }
 
 struct appended rig_append(struct rig *rig, const struct claim *c, uint64_t first, size_t count)
@@ -332,8 +333,8 @@ struct appended rig_append(struct rig *rig, const struct claim *c, uint64_t firs
         int length = snprintf(texts[i], sizeof texts[i], "m%" PRIu64, first + i);
         messages[i] = (struct message){texts[i], (size_t)length};
     }
-    enum status sent =
-        queue_append(&rig->queue, &holding, first, messages, count, on_append, &answer);
+    struct append append = {first, messages, count};
+    enum status sent = queue_append(&rig->queue, &holding, &append, 1, on_append, &answer);
     if (finish_step(rig, sent, &answer) != STATUS_OK)
         out.status = sent;
     return out;
@@ -377,7 +378,8 @@ static void on_finish(void *arg, enum status status, const struct finish_result 
 {
     struct answer *answer = arg;
     answer->answered = true;
-    *(struct finished *)answer->out = (struct finished){status, *result};
+    *(struct finished *)answer->out =
+        (struct finished){status == STATUS_OK ? result->status : status, *result};
 }
 
 struct finish_policy rig_policy(const struct rig *rig)

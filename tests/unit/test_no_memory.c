@@ -346,7 +346,8 @@ static void expect_batch(struct outbox *o)
 {
     char text[32];
     uint64_t first;
-    size_t count = outbox_next(o, batch, &first);
+    struct outbox_room room = OUTBOX_ROOM;
+    size_t count = outbox_next(o, batch, &room, &first);
     for (size_t i = 0; i < count; i++) {
         size_t length = message_text(first + i, text);
         EXPECT(batch[i].length == length && memcmp(batch[i].data, text, length) == 0);
