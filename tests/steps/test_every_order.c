@@ -361,9 +361,9 @@ struct broken_line {
 };
 
 static const struct broken_line broken_lines[] = {
-    {"append does not look at the owner", "if held[1] ~= ARGV[2] then", "if false then"},
-    {"append does not look at what is there", "last - first + 1, #ARGV do", "0, #ARGV do"},
-    {"finish does not look at the owner", "if h.owner ~= a.owner then", "if false then"},
+    {"append does not look at the owner", "if held[1] ~= owner then", "if false then"},
+    {"append does not look at what is there", "from + last - first + 1, to do", "from, to do"},
+    {"finish does not look at the owner", "if h.owner ~= ARGV[at + 1] then", "if false then"},
     {"hand back does not look at the owner", "if h.owner ~= ARGV[2] then return 0",
      "if false then return 0"},
     {"heartbeat does not look at the owner", "local held = h.owner == owner", "local held = true"},
