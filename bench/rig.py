@@ -43,8 +43,10 @@ class Rig:
     def gateway(self):
         return self.leat.gateway()
 
-    def workers(self):
-        return [self.leat.worker(self.options.tasks, WORKER_MAX_JOBS=str(self.options.jobs))
+    def workers(self, jobs=0):
+        """jobs: how many must fit at a time, if that is known."""
+        each = max(self.options.jobs, -(-jobs // self.options.workers))
+        return [self.leat.worker(self.options.tasks, WORKER_MAX_JOBS=str(each))
                 for _ in range(self.options.workers)]
 
     def program(self, name, *arguments, **more):
