@@ -2,7 +2,7 @@
  * client.c: one client: it asks, reads, and notes what it sees. One buffer serves
  * all sockets; nothing is allocated for a message.
  */
-#include "run.h"
+#include "load_run.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

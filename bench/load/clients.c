@@ -1,8 +1,8 @@
 /*
  * clients.c: all clients, from phase to phase, turn by turn.
  */
+#include "load_run.h"
 #include "meter.h"
-#include "run.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -128,16 +128,18 @@ static void begin_due(struct run *run)
     }
 }
 
-/* Silent ones are given up; those that found no room try again. */
+/* Silent ones are given up, and at last those that never end; those that found no room try again.
+ */
 static void sweep(struct run *run)
 {
     int64_t silent_us = (int64_t)(run->o->timeout_s * 1e6);
     if (run->now_us - run->swept_us < SWEEP_US)
         return;
     run->swept_us = run->now_us;
+    bool too_late = run->phase == ENDING && run->now_us - run->phase_us > silent_us;
     for (size_t i = 0; i < run->o->clients; i++) {
         struct client *c = &run->all[i];
-        if (c->state != RESTING && run->now_us - c->heard_us > silent_us) {
+        if (c->state != RESTING && (too_late || run->now_us - c->heard_us > silent_us)) {
             run->out->errors.timeout++;
             client_leave(run, c);
             c->tries_again = run->o->again;

@@ -41,7 +41,8 @@ static const struct option_row rows[] = {
         "close all at the window's end, instead of awaiting the streams' ends"),
     ROW("cut", FLAG, cut, "the window begins with a cut of all, who come back at once"),
     ROW("fan", FLAG, fan, "all follow one chat: when has the last of them a message?"),
-    ROW("timeout", SECONDS, timeout_s, "a stream that is silent for so long is given up (30)"),
+    ROW("timeout", SECONDS, timeout_s,
+        "a stream that is silent, or goes on after the window, for so long is given up (30)"),
     ROW("watch", WATCH, watched, "NAME=PID or NAME=below:PID: report its CPU and memory; repeated"),
     ROW("announce", FLAG, announce, "print the lines open, window and end when it is so"),
 };

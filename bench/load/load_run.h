@@ -1,5 +1,5 @@
 /**
- * run.h: the inside of the load: one client (client.c), all of them (clients.c).
+ * load_run.h: the inside of the load: one client (client.c), all of them (clients.c).
  *
  * A client is RESTING (no socket), CONNECTING (the request is not sent yet) or
  * ASKED. The run goes from phase to phase: OPENING until every client has had an
@@ -10,8 +10,8 @@
  *
  * Thread: main.
  */
-#ifndef LEAT_BENCH_RUN_H
-#define LEAT_BENCH_RUN_H
+#ifndef LEAT_BENCH_LOAD_RUN_H
+#define LEAT_BENCH_LOAD_RUN_H
 
 #include "clients.h"
 #include "http_reader.h"
