@@ -80,7 +80,7 @@ static void run(struct writer *w)
     int64_t begin_us = steady_us() + TICK_US, now_us = begin_us;
     for (uint64_t number = 1; number < w->messages; number += w->batch) {
         for (size_t i = 0; i < w->streams; i++) {
-            int64_t due_us = begin_us + (int64_t)(number / w->batch) * w->interval_us +
+            int64_t due_us = begin_us + (int64_t)((number - 1) / w->batch) * w->interval_us +
                              (int64_t)i * w->interval_us / (int64_t)w->streams;
             if (due_us > now_us) {
                 resp_send(&w->redis);
