@@ -179,8 +179,11 @@ run: all | $(DEPS)/run
 .PHONY: test
 TESTS ?= unit steps examples stories
 NODE_MODULES := $(patsubst %,tests/story/%/node_modules/.package-lock.json,browser openapi)
-test: all $(UNIT) $(STEPS) $(if $(filter stories,$(TESTS)),$(NODE_MODULES)) | $(DEPS)/test $(DEPS)/run
+test: test-programs $(if $(filter stories,$(TESTS)),$(NODE_MODULES)) | $(DEPS)/test $(DEPS)/run
 	@OUT=$(OUT) SAN=$(SAN) scripts/test $(TESTS)
+
+.PHONY: test-programs
+test-programs: all $(UNIT) $(STEPS)
 
 # What the stories in a browser, and those of the document, are written with.
 tests/story/%/node_modules/.package-lock.json: tests/story/%/package-lock.json | $(DEPS)/browser
@@ -194,6 +197,15 @@ faults: all | $(DEPS)/test $(DEPS)/run
 	@LEAT_BIN=$(OUT) tests/faults/chaos --self-test
 	@LEAT_BIN=$(OUT) LEAT_TIME_FACTOR=$${LEAT_TIME_FACTOR:-$(if $(SAN),4,1)} \
 		tests/faults/chaos --seconds $(FAULT_SECONDS)
+
+## soak: many streams through a gateway of two loops, with random cuts, for SOAK_SECONDS (600): memory and
+##       descriptors are flat (SOAK_STREAMS=500, LEAT_SEED=… again)
+.PHONY: soak
+SOAK_SECONDS ?= 600
+SOAK_STREAMS ?= 500
+soak: all | $(DEPS)/test $(DEPS)/run
+	@LEAT_BIN=$(OUT) LEAT_TIME_FACTOR=$${LEAT_TIME_FACTOR:-$(if $(SAN),4,1)} \
+		tests/faults/soak --seconds $(SOAK_SECONDS) --streams $(SOAK_STREAMS)
 
 ## test-system: the composed containers, from outside (needs Docker)
 .PHONY: test-system
@@ -212,8 +224,8 @@ fuzz-programs: $(FUZZ)
 ## fuzz-regress: every input that was ever of interest, once more
 .PHONY: fuzz-regress replay-programs
 fuzz-regress:
-	@$(MAKE) SAN=address replay-programs
-	@FUZZ_SECONDS=0 scripts/fuzz build/address/replay
+	@$(MAKE) SAN=address,undefined replay-programs
+	@FUZZ_SECONDS=0 scripts/fuzz build/address,undefined/replay
 replay-programs: $(REPLAY)
 
 ## bench: everything that is measured, within 12 minutes: bench-scale, and a shorter bench-queue
