@@ -256,15 +256,21 @@ static void come_up(struct redis *r)
         settle_up(r);
 }
 
+static void tell_refusal(struct redis *r, enum status status, const char *words)
+{
+    if (status != STATUS_REFUSED || !r->options.on_refused)
+        return;
+    r->complained = true; /* by its owner, in better words */
+    r->options.on_refused(r->options.arg, words);
+}
+
 static void on_greeted(void *arg, enum status status, const struct redisReply *reply)
 {
     struct redis *r = arg;
     if (status == STATUS_LOST || r->phase != GREETING)
         return;
-    if (status == STATUS_REFUSED && r->options.on_refused) {
-        r->complained = true; /* by its owner, in better words */
-        r->options.on_refused(r->options.arg, reply->str);
-    }
+    if (status != STATUS_OK)
+        tell_refusal(r, status, reply->str);
     if (r->freed || r->phase != GREETING)
         return;
     if (status != STATUS_OK)
@@ -338,12 +344,18 @@ static void on_push(redisAsyncContext *context, void *data, void *private)
     r->heard_ms = clock_steady_ms();
     r->outstanding = 0;
     if (reply->type == REDIS_REPLY_ERROR) {
-        go_down(r, reply->str);
+        tell_refusal(r, kind_of_error(reply->str), reply->str);
+        if (r->context == context)
+            go_down(r, reply->str);
         return;
     }
     settle_up(r);
-    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
-        strcmp(reply->element[0]->str, "message") == 0)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
+        strcmp(reply->element[0]->str, "message") != 0)
+        return;
+    if (r->options.on_payload)
+        r->options.on_payload(r->options.arg, reply->element[2]);
+    else
         r->options.on_message(r->options.arg, reply->element[2]->str,
                               (size_t)reply->element[2]->len);
 }

@@ -46,11 +46,13 @@ struct redis_options {
     void *arg;
     /* Up or no longer up. May be NULL. */
     void (*on_state)(void *arg, bool up);
-    /* Redis answers, and will not have us: a wrong password, database, permission.
-       The words are borrowed. It goes on trying. May be NULL. */
+    /* Redis answers, and will not have us: a wrong password, database, permission (the channel's
+       too). The words are borrowed. It goes on trying. May be NULL. */
     void (*on_refused)(void *arg, const char *words);
     /* A message on the channel; bytes are borrowed. */
     void (*on_message)(void *arg, const char *data, size_t length);
+    /* Instead: the message as it is, borrowed. CLIENT TRACKING's are lists of keys, or nil. */
+    void (*on_payload)(void *arg, const struct redisReply *payload);
 };
 
 /**
