@@ -401,7 +401,7 @@ enum status channel_new(struct hub *h, const char *feature_id, const char *chat_
     c->looked_ms = hub_now_ms(h);
     c->page_count = PAGE_COUNT_FIRST;
     frames_begin(&c->frames, from);
-    enum status status = tailer_follow(h->tailer, key, from, &tail_events, c, &c->tail);
+    enum status status = tailer_follow(h->tailer, c->key, from, &tail_events, c, &c->tail);
     if (status != STATUS_OK) {
         free(c);
         return status;

@@ -13,8 +13,6 @@
  */
 #include "lanes.h"
 
-#include "log.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +29,6 @@ struct lane {
     bool reading;      /* an XREAD is under way */
     bool stale;        /* its answer is for nobody */
     bool freed;        /* and waits for its handles to close */
-    bool complained;   /* that it cannot read, since it last could */
     bool calling;      /* inside a callback of the tail, which may leave in it */
     uv_timer_t retry;  /* after an answer that makes no sense: not at once again */
     struct lane *next_idle;
@@ -115,19 +112,14 @@ static void on_retry(uv_timer_t *timer)
         read_on(lane);
 }
 
-static const char *words_of(const struct redisReply *reply)
-{
-    size_t length;
-    return redis_reply_text(reply, &length);
-}
-
 static void hand_over(struct lane *lane, enum status status, const struct redisReply *reply)
 {
     struct tail *tail = lane->tail;
     size_t count = status == STATUS_OK ? read_entries(lane->lanes, reply) : 0;
-    if (status == STATUS_REFUSED && !lane->complained)
-        log_error("cannot_read", LOG_S("stream", tail->key), LOG_S("why", words_of(reply)));
-    lane->complained = status == STATUS_REFUSED;
+    if (status == STATUS_REFUSED)
+        tail_complain(tail, redis_reply_text(reply, &(size_t){0}));
+    else
+        tail->has_complained = false;
     /* An error, or entries without the memory to read them: the same would come at once. */
     if (count == 0 && redis_reply_type(reply) != REDIS_IS_NIL)
         uv_timer_start(&lane->retry, on_retry, RETRY_MS, 0);
@@ -247,29 +239,24 @@ static void interrupt(struct lane *lane)
         redis_drop(lane->redis);
 }
 
-bool lanes_has_room(const struct lanes *l)
+bool lanes_have_room(const struct lanes *l, size_t most)
 {
-    return l->idle || l->count < (size_t)l->settings->api_tail_lanes;
+    return l->idle || l->count < most;
 }
 
 enum status lanes_follow(struct lanes *l, const char *key, struct entry_id after,
                          const struct tailer_events *events, void *arg, struct tail **out)
 {
-    *out = NULL;
-    if (!lanes_has_room(l))
-        return STATUS_FULL;
-    struct tail *tail = calloc(1, sizeof *tail);
-    char *copy = strdup(key);
-    struct lane *lane = tail && copy ? take_lane(l) : NULL;
+    struct tail *tail = *out = tail_new(key, after, events, arg);
+    struct lane *lane = tail ? take_lane(l) : NULL;
     if (!lane) {
-        free(copy);
         free(tail);
+        *out = NULL;
         return STATUS_NO_MEMORY;
     }
-    *tail = (struct tail){.lane = lane, .key = copy, .after = after, .events = events, .arg = arg};
+    tail->lane = lane;
     lane->tail = tail;
     read_on(lane);
-    *out = tail;
     return STATUS_OK;
 }
 
@@ -289,8 +276,12 @@ void lanes_leave(struct tail *tail)
         interrupt(lane);
     else if (!lane->reading && !lane->calling)
         rest(lane);
-    free(tail->key);
     free(tail);
+}
+
+size_t lanes_count(const struct lanes *l)
+{
+    return l->count;
 }
 
 /* ---- the object ---- */

@@ -23,15 +23,18 @@ MUST_CHECK struct lanes *lanes_new(uv_loop_t *loop, const struct settings *setti
 /* lanes_free(l): all tails must have been left. NULL is harmless. */
 void lanes_free(struct lanes *l);
 
-/* lanes_follow: gives a tail in *out. STATUS_FULL: there are API_TAIL_LANES. STATUS_NO_MEMORY. */
+/* lanes_have_room(l, most): whether lanes_follow needs no lane beyond so many. */
+bool lanes_have_room(const struct lanes *l, size_t most);
+
+/* lanes_follow: gives a tail in *out. STATUS_NO_MEMORY. */
 MUST_CHECK enum status lanes_follow(struct lanes *l, const char *key, struct entry_id after,
                                     const struct tailer_events *events, void *arg,
                                     struct tail **out);
 
-/* lanes_has_room(l): whether lanes_follow would find a lane. */
-bool lanes_has_room(const struct lanes *l);
-
 void lanes_move(struct tail *tail, struct entry_id after);
 void lanes_leave(struct tail *tail);
+
+/* lanes_count(l): connections. */
+size_t lanes_count(const struct lanes *l);
 
 #endif
