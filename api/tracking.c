@@ -23,7 +23,9 @@
  *
  * A read without entries says nothing of a key that was deleted, or made anew with lower ids. But a
  * key that is not touched does not change. So on_check comes where a change was told and no entry
- * came, after a reconnect, and at first, where the entry behind which to follow is not there.
+ * came, after a reconnect, and at first, where the entry behind which to follow is not there. What
+ * becomes of other keys that the owner looks at is not told: so silent tails are looked at in turn,
+ * a few a second.
  */
 #include "tracking.h"
 
@@ -45,7 +47,9 @@
 #define POLL_MOST 1000   /* tails that are read at each of them */
 
 #define SECOND_MS 1000
-#define ASK_AGAIN_S 60 /* between two tries where we may not track */
+#define LOOK_SECONDS 3     /* until each silent tail was looked at, */
+#define LOOKS_A_SECOND 100 /* but no more than so many: each runs a script in Redis */
+#define ASK_AGAIN_S 60     /* between two tries where we may not track */
 
 #define RATE_WINDOW_MS 20
 #define RATE_BUSY 25000 /* reads a second from which on batches keep 1 ms distance */
@@ -77,8 +81,8 @@ struct tracking {
     uv_timer_t distance;     /* until the next batch may go */
     uv_timer_t tick;
     unsigned seconds;
-    uint64_t second_ms; /* when the last one began */
-    size_t sweep;       /* the next bucket */
+    uint64_t second_ms;      /* when the last one began */
+    size_t swept, looked_at; /* the last bucket of either */
     int handles;
     bool is_freed;
 
@@ -423,13 +427,15 @@ static void ask_role(struct tracking *t)
         redis_drop(t->reads);
 }
 
-/* Until so many tails were queued, or so many buckets passed. */
-static void sweep(struct tracking *t, size_t tails_most, size_t buckets_most)
+/* From one bucket on, until so many tails were queued, or so many buckets passed. */
+static void sweep(struct tracking *t, size_t *bucket, size_t tails_most, size_t buckets_most,
+                  bool is_suspect)
 {
     size_t tails = 0;
     for (size_t i = 0; i < buckets_most && tails < tails_most; i++) {
-        t->sweep = (t->sweep + 1) & (t->tails.size - 1);
-        for (struct tail *tail = t->tails.buckets[t->sweep]; tail; tail = tail->next) {
+        *bucket = (*bucket + 1) & (t->tails.size - 1);
+        for (struct tail *tail = t->tails.buckets[*bucket]; tail; tail = tail->next) {
+            tail->is_suspect |= is_suspect;
             if (!tail->is_deferred)
                 put_in_queue(t, tail);
             tails++;
@@ -441,6 +447,7 @@ static void on_second(struct tracking *t)
 {
     t->seconds++;
     ask_role(t);
+    sweep(t, &t->looked_at, LOOKS_A_SECOND, t->tails.size / LOOK_SECONDS + 1, true);
     for (struct tail *tail = t->deferred.first, *next; tail; tail = next) {
         next = tail->behind;
         put_in_queue(t, tail);
@@ -459,9 +466,9 @@ static void on_tick(uv_timer_t *timer)
         on_second(t);
     }
     if (t->answer == TRACKING_REFUSED)
-        sweep(t, POLL_MOST, t->tails.size);
+        sweep(t, &t->swept, POLL_MOST, t->tails.size, false);
     else
-        sweep(t, SIZE_MAX, t->tails.size / SWEEP_TICKS + 1);
+        sweep(t, &t->swept, SIZE_MAX, t->tails.size / SWEEP_TICKS + 1, false);
     if (t->answer != TRACKING_REFUSED && !t->is_ready)
         ask(t);
 }

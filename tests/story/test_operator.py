@@ -1,6 +1,7 @@
 """What an operator does to it, by hand or by mistake, at three in the morning."""
 import json
 import signal
+import socket
 
 from leat import LOOPS, check, ms, problem, same, until
 
@@ -53,7 +54,7 @@ def a_user_without_channels_does_not_flood_the_log(leat):
 
 
 def lanes_that_nobody_needs_are_given_back(leat):
-    gateway = leat.gateway()
+    gateway = leat.gateway(API_TAIL_LANES="64")
     gateway.post("first").wait_head().close()
     before = gateway.sockets()
     held = [gateway.post(f"c{i}").wait_head() for i in range(60)]
@@ -64,14 +65,36 @@ def lanes_that_nobody_needs_are_given_back(leat):
           lambda: f"they go back: {before} before, {gateway.sockets()} now")
 
 
+def _open_stream(port, chat):
+    """A POST whose answer nobody reads."""
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.sendall(f"POST /stream?feature_id=f&chat_id={chat} HTTP/1.1\r\nHost: a\r\n"
+                 "Content-Length: 0\r\n\r\n".encode())
+    return sock
+
+
 def a_gateway_that_can_follow_no_more_starts_nothing(leat):
-    gateway = leat.gateway(API_TAIL_LANES="1", API_LOOPS="1")
-    held = gateway.post("a").wait_head()
+    leat.redis("ACL", "SETUSER", "default", "-client|tracking")
+    gateway = leat.gateway(API_TAIL_LANES="0")
+    until(lambda: "tracking_refused" in gateway.log(), 10, "the gateway says that it may not track")
+    first = gateway.post("c0").wait_head()
+    held = [_open_stream(gateway.port, f"c{i}") for i in range(1, 1000)]
+    until(lambda: leat.redis("CLIENT", "LIST").count("name=leat-api:lane") == 1000, 20, lambda: f"a lane each for {len(held) + 1}")
     problem(gateway.post("b").wait_end(), 503)
     same(leat.redis("EXISTS", "chat:f:b"), 0, "nothing was started")
-    same(gateway.get("a").wait_head().header("Leat-Job"), held.job(), "who follows the same is welcome")
-    leat.worker()
-    held.wait_done()
+    same(gateway.get("c0").wait_head().header("Leat-Job"), first.job(), "who follows the same is welcome")
+    same(gateway.log().count("tracking_refused"), 1, "lines that say why")
+
+
+def streams_beyond_the_lanes_share_two_connections(leat):
+    gateway = leat.gateway(API_TAIL_LANES="5", API_LOOPS="1")
+    leat.worker(WORKER_MAX_JOBS="60", TASK_MESSAGE_COUNT="3")
+    before = gateway.sockets()
+    clients = [gateway.post(f"c{i}") for i in range(60)]
+    most = max(gateway.sockets() for client in clients if client.wait_head())
+    check(most <= before + 60 + 5, f"sockets: {before} before, {most} with 60 streams")
+    for client in clients:
+        client.wait_done()
 
 
 def a_hangup_is_a_drain(leat):
