@@ -417,16 +417,32 @@ static void break_lanes(void)
 
 /* ---- the world ---- */
 
+static bool is_tracking; /* no stream has a lane */
+
 static int begin(void **state)
 {
     rig_fresh(state);
     rig = *state;
+    if (is_tracking)
+        rig->settings.api_tail_lanes = 0;
     memset(clients, 0, sizeof clients);
     buf_clear(&wrong);
     rig->settings.retry_backoff_ms = 1;
     rig->settings.retry_backoff_max_ms = 1;
     hub = NULL;
     return 0;
+}
+
+static int begin_lanes(void **state)
+{
+    is_tracking = false;
+    return begin(state);
+}
+
+static int begin_tracking(void **state)
+{
+    is_tracking = true;
+    return begin(state);
 }
 
 static int end(void **state)
@@ -1330,21 +1346,20 @@ static void it_can_be_freed_at_any_time(void **state)
     }
 }
 
-static void streams_beyond_the_lanes_are_refused(void **state)
+static void streams_beyond_the_lanes_are_followed_too(void **state)
 {
     (void)state;
     rig->settings.api_tail_lanes = 1;
-    rig_put(rig, "c");
-    rig_put(rig, "d");
-    struct client *one = connected(0, "c");
-    struct follower other = {.exchange = &clients[1].exchange};
-    struct chat_view view = rig_look(rig, "d");
-    assert_int_equal(hub_join(hub, &other, "f", "d", &view, (struct entry_id){view.attempt, 0}),
-                     STATUS_FULL);
-    assert_null(other.channel);
-    assert_int_equal(hub_followers(hub), 1);
-    connected(2, "c"); /* the same stream needs no lane */
-    disconnect(one);
+    char chat[8];
+    for (size_t i = 0; i < 5; i++) {
+        snprintf(chat, sizeof chat, "c%zu", i);
+        struct claim job = rig_run(rig, chat);
+        append(&job, 1, 1);
+        await_said(connected(i, chat), "m1");
+        append(&job, 2, 1);
+        await_said(&clients[i], "m1 m2");
+    }
+    assert_true(hub_has_room(hub, "f", "another"));
 }
 
 /* ---- anything at any time ---- */
@@ -1607,7 +1622,12 @@ static void whatever_happens_each_client_has_one_whole_answer(void **state)
     }
 }
 
-#define HUB_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+/* Over both kinds of tails. */
+#define HUB_TEST(test)                                       \
+    {#test " (lanes)", test, begin_lanes, end, NULL},        \
+    {                                                        \
+#test " (tracking)", test, begin_tracking, end, NULL \
+    }
 
 int main(void)
 {
@@ -1650,7 +1670,7 @@ int main(void)
         HUB_TEST(the_last_one_leaves_in_every_callback),
         HUB_TEST(draining_ends_all_without_an_end),
         HUB_TEST(it_can_be_freed_at_any_time),
-        HUB_TEST(streams_beyond_the_lanes_are_refused),
+        HUB_TEST(streams_beyond_the_lanes_are_followed_too),
         HUB_TEST(whatever_happens_each_client_has_one_whole_answer),
     };
     return RIG_MAIN(tests);

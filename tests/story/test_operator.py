@@ -75,7 +75,7 @@ def _open_stream(port, chat):
 
 def a_gateway_that_can_follow_no_more_starts_nothing(leat):
     leat.redis("ACL", "SETUSER", "default", "-client|tracking")
-    gateway = leat.gateway(API_TAIL_LANES="0")
+    gateway = leat.gateway(API_TAIL_LANES="0", API_LOOPS="1")
     until(lambda: "tracking_refused" in gateway.log(), 10, "the gateway says that it may not track")
     first = gateway.post("c0").wait_head()
     held = [_open_stream(gateway.port, f"c{i}") for i in range(1, 1000)]
