@@ -73,6 +73,7 @@ void tailer_leave(struct tail *tail);
 struct tailer_figures {
     size_t lanes, tracked;
     bool is_tracking;                 /* Redis allows it, and is there */
+    bool is_refused;                  /* Redis does not allow it */
     bool is_reading;                  /* a tracked stream is being read, or is about to be */
     uint64_t batches, reads, changes; /* of tracking, since the start */
 };

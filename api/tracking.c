@@ -515,6 +515,7 @@ void tracking_count(const struct tracking *t, struct tailer_figures *figures)
 {
     figures->tracked = t->tails.count;
     figures->is_tracking = t->is_ready && t->answer == TRACKING_ALLOWED;
+    figures->is_refused = t->answer == TRACKING_REFUSED;
     figures->is_reading = t->queued.first || t->answered < t->sent;
     figures->batches = t->batches_all;
     figures->reads = t->reads_all;

@@ -7,8 +7,9 @@
  * Most tests are run three times: with lanes alone, with tracking alone, and with few lanes and
  * tracking beyond them.
  */
-#include "lanes.h"
 #include "rig.h"
+
+#include "lanes.h"
 #include "tailer.h"
 
 #include "log.h"
@@ -642,6 +643,279 @@ static void it_can_be_freed_in_every_phase(void **state)
     }
 }
 
+/* ---- tracking ---- */
+
+static void await_more_checks(struct reader *r, unsigned than)
+{
+    r->wanted_checks = than + 1;
+    assert_true(await(&rig->loop, has_checked, r, AWAIT_MS));
+}
+
+static void a_silent_stream_that_vanished_is_checked_at_once(void **state)
+{
+    (void)state;
+    struct reader *r = &readers[0];
+    const char *const ways[] = {"DEL s",   "PEXPIRE s 20", "FLUSHALL",
+                                "FLUSHDB", "RENAME s t",   "SET s text"};
+    for (size_t i = 0; i < COUNT_OF(ways); i++) {
+        cli(rig, "FLUSHALL");
+        add("s", 5, 1, 3);
+        must_follow(r, "s", id_of(0, 0));
+        await_entries(r, 3);
+        await_waiting(r);
+        unsigned checks = r->checks;
+        cli(rig, "%s", ways[i]);
+        await_more_checks(r, checks);
+        assert_int_equal(r->count, 3);
+        leave(r);
+    }
+}
+
+static void a_stream_that_changed_before_it_was_followed_is_checked(void **state)
+{
+    (void)state;
+    struct reader *r = &readers[0];
+    must_follow(r, "s", id_of(7, 2)); /* as it was looked at; it went meanwhile */
+    await_more_checks(r, 0);
+    add("s", 7, 2, 2);
+    must_follow(&readers[1], "s", id_of(7, 2));
+    await_waiting(&readers[1]);
+    assert_int_equal(readers[1].checks, 0);
+    assert_int_equal(readers[1].count, 0);
+    add("s", 7, 3, 4);
+    await_entries(&readers[1], 2);
+    assert_run(&readers[1], 7, 3, 4);
+}
+
+static void two_tails_of_one_stream_both_get_it(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        must_follow(&readers[i], "s", id_of(0, 0));
+    await_waiting(&readers[0]);
+    add("s", 1, 1, 100);
+    for (size_t i = 0; i < 3; i++) {
+        await_entries(&readers[i], 100);
+        assert_run(&readers[i], 1, 1, 100);
+    }
+}
+
+static void a_key_of_another_type_disturbs_no_other(void **state)
+{
+    (void)state;
+    char key[16];
+    for (size_t i = 0; i < 60; i++) {
+        snprintf(key, sizeof key, "s%zu", i);
+        if (i % 7 == 3)
+            cli(rig, "SET %s text", key);
+        must_follow(&readers[i], key, id_of(0, 0));
+    }
+    for (size_t i = 0; i < 60; i++) {
+        snprintf(key, sizeof key, "s%zu", i);
+        if (i % 7 != 3)
+            add(key, 1, 1, 3);
+    }
+    for (size_t i = 0; i < 60; i++) {
+        await_entries(&readers[i], i % 7 == 3 ? 0 : 3);
+        assert_run(&readers[i], 1, 1, i % 7 == 3 ? 0 : 3);
+    }
+    /* It becomes a stream: that is told like any change. */
+    cli(rig, "DEL s3");
+    add("s3", 1, 1, 2);
+    await_entries(&readers[3], 2);
+}
+
+/* Many streams, entries for any of them in any order, and the two connections are cut all the time.
+ */
+#define STREAMS 2000
+
+struct follower {
+    struct tail *tail;
+    char key[24];
+    uint64_t got, written;
+};
+
+static struct follower followers[STREAMS];
+static uint64_t got_all, written_all;
+
+static void on_own_entries(void *arg, const struct entry *entries, size_t count_of)
+{
+    struct follower *f = arg;
+    for (size_t i = 0; i < count_of; i++) {
+        assert_int_equal(entries[i].id.a, f - followers + 1);
+        assert_int_equal(entries[i].id.n, ++f->got);
+        got_all++;
+    }
+}
+
+static void on_own_check(void *arg)
+{
+    assert_non_null(((struct follower *)arg)->tail);
+}
+
+static const struct tailer_events own_events = {.on_entries = on_own_entries,
+                                                .on_check = on_own_check};
+
+static bool has_all(void *arg)
+{
+    (void)arg;
+    return got_all == written_all;
+}
+
+static unsigned dice_of(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(*seed >> 33);
+}
+
+/* In one write: 50 entries, each in one of the streams. */
+static void write_somewhere(uint64_t *seed)
+{
+    for (int i = 0; i < 50; i++) {
+        struct follower *f = &followers[dice_of(seed) % STREAMS];
+        char id[ENTRY_ID_SIZE];
+        size_t length = entry_id_format(id_of((uint64_t)(f - followers) + 1, ++f->written), id);
+        const char *argv[] = {"XADD", f->key, id, "data", "m"};
+        const size_t lengths[] = {4, strlen(f->key), length, 4, 1};
+        assert_int_equal(redis_send(rig->redis, 5, argv, lengths, NULL, NULL), STATUS_OK);
+        written_all++;
+    }
+    uv_run(&rig->loop, UV_RUN_NOWAIT);
+}
+
+static void kill_connection(const char *name)
+{
+    const char *list = cli(rig, "CLIENT LIST");
+    for (const char *line = list; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        const char *at = strstr(line, name), *line_end = strchr(line, '\n');
+        if (at && (!line_end || at < line_end))
+            cli(rig, "CLIENT KILL ID %ld", strtol(line + strlen("id="), NULL, 10));
+    }
+}
+
+static void two_thousand_streams_lose_and_double_nothing(void **state)
+{
+    (void)state;
+    uint64_t seed = 20240918;
+    print_message("seed %" PRIu64 "\n", seed);
+    got_all = written_all = 0;
+    memset(followers, 0, sizeof followers);
+    for (size_t i = 0; i < STREAMS; i++) {
+        struct follower *f = &followers[i];
+        snprintf(f->key, sizeof f->key, "s%zu", i);
+        assert_int_equal(tailer_follow(tailer, f->key, id_of(0, 0), &own_events, f, &f->tail),
+                         STATUS_OK);
+    }
+    for (int round = 0; round < 400; round++) {
+        write_somewhere(&seed);
+        unsigned dice = dice_of(&seed) % 20;
+        if (dice == 0)
+            kill_connection(" name=leat-api:reads ");
+        if (dice == 1)
+            kill_connection(" name=leat-api:changes ");
+        if (dice == 2)
+            kill_connection(" name=leat-api:");
+        if (dice == 3)
+            assert_true(await(&rig->loop, has_all, NULL, AWAIT_MS));
+    }
+    assert_true(await(&rig->loop, has_all, NULL, AWAIT_MS));
+    for (size_t i = 0; i < STREAMS; i++) {
+        assert_int_equal(followers[i].got, followers[i].written);
+        tailer_leave(followers[i].tail);
+    }
+}
+
+static bool is_refused(void *arg)
+{
+    (void)arg;
+    struct tailer_figures figures;
+    count(&figures);
+    return figures.is_refused;
+}
+
+/* Whatever it is that Redis does not allow: what was followed goes on, and lanes do for the rest.
+ */
+static void refuse(const char *rule)
+{
+    cli(rig, "ACL SETUSER default %s", rule);
+    kill_connection(" name=leat-api:reads ");
+    assert_true(await(&rig->loop, is_refused, NULL, AWAIT_MS));
+}
+
+static void without_tracking_there_are_lanes(void **state)
+{
+    (void)state;
+    const char *const rules[][2] = {{"-client|tracking", "+client|tracking"},
+                                    {"resetchannels", "allchannels"}};
+    for (size_t i = 0; i < COUNT_OF(rules); i++) {
+        cli(rig, "FLUSHALL");
+        must_follow(&readers[0], "before", id_of(0, 0));
+        await_waiting(&readers[0]);
+        refuse(rules[i][0]);
+        must_follow(&readers[1], "after", id_of(0, 0));
+        assert_null(readers[0].tail->lane);
+        assert_non_null(readers[1].tail->lane);
+        add("before", 1, 1, 100);
+        add("after", 1, 1, 3);
+        await_entries(&readers[0], 100);
+        await_entries(&readers[1], 3);
+        assert_run(&readers[0], 1, 1, 100);
+        cli(rig, "ACL SETUSER default %s", rules[i][1]);
+        kill_connection(" name=leat-api:reads ");
+        kill_connection(" name=leat-api:changes ");
+        assert_true(await(&rig->loop, is_tracking, NULL, AWAIT_MS));
+        add("before", 1, 101, 103);
+        await_entries(&readers[0], 103);
+        leave(&readers[0]);
+        leave(&readers[1]);
+    }
+}
+
+static void without_tracking_the_lanes_have_an_end(void **state)
+{
+    (void)state;
+    refuse("-client|tracking");
+    for (size_t i = 0; i < STREAMS; i++)
+        followers[i].tail = NULL;
+    size_t room = 0;
+    for (; tailer_has_room(tailer); room++) {
+        struct follower *f = &followers[room];
+        snprintf(f->key, sizeof f->key, "s%zu", room);
+        assert_int_equal(tailer_follow(tailer, f->key, id_of(0, 0), &own_events, f, &f->tail),
+                         STATUS_OK);
+    }
+    assert_int_equal(room, 1000);
+    assert_int_equal(follow(&readers[0], "one too many", id_of(0, 0)), STATUS_FULL);
+    assert_null(readers[0].tail);
+    for (size_t i = 0; i < room; i++)
+        tailer_leave(followers[i].tail);
+    cli(rig, "ACL SETUSER default +client|tracking");
+}
+
+/* Before Redis has answered, no more are taken than there could be lanes. */
+static void while_nothing_is_known_there_is_room_for_what_lanes_could_follow(void **state)
+{
+    (void)state;
+    struct settings nowhere = rig->settings;
+    nowhere.redis_socket = "/nonexistent/redis.sock";
+    struct tailer *other = tailer_new(&rig->loop, &nowhere, rig->redis, BLOCK_MS);
+    assert_non_null(other);
+    size_t room = 0;
+    for (; tailer_has_room(other); room++) {
+        struct follower *f = &followers[room];
+        assert_int_equal(tailer_follow(other, "s", id_of(0, 0), &own_events, f, &f->tail),
+                         STATUS_OK);
+    }
+    assert_int_equal(room, 1000);
+    for (size_t i = 0; i < room; i++)
+        tailer_leave(followers[i].tail);
+    tailer_free(other);
+    /* `nowhere` is looked at until the connections are closed. */
+    uv_run(&rig->loop, UV_RUN_NOWAIT);
+    uv_run(&rig->loop, UV_RUN_NOWAIT);
+}
+
 /* What a Redis with an append-only file has written survives a kill. */
 static int durable_up(void **state)
 {
@@ -690,6 +964,14 @@ int main(void)
         EVERY_TEST(tails_may_come_and_go_while_redis_is_away),
         LANES_TEST(without_a_command_connection_lanes_are_still_given_up),
         EVERY_TEST(it_can_be_freed_in_every_phase),
+        TRACKING_TEST(a_silent_stream_that_vanished_is_checked_at_once),
+        TRACKING_TEST(a_stream_that_changed_before_it_was_followed_is_checked),
+        EVERY_TEST(two_tails_of_one_stream_both_get_it),
+        EVERY_TEST(a_key_of_another_type_disturbs_no_other),
+        TRACKING_TEST(two_thousand_streams_lose_and_double_nothing),
+        TRACKING_TEST(without_tracking_there_are_lanes),
+        TRACKING_TEST(without_tracking_the_lanes_have_an_end),
+        TRACKING_TEST(while_nothing_is_known_there_is_room_for_what_lanes_could_follow),
     };
     return cmocka_run_group_tests(tests, durable_up, rig_down);
 }
