@@ -129,6 +129,16 @@ static const char *why_of(const redisAsyncContext *context, const char *otherwis
     return context->errstr && *context->errstr ? context->errstr : otherwise;
 }
 
+static enum status kind_of_error(const char *text);
+
+static void tell_refusal(struct redis *r, enum status status, const char *words)
+{
+    if (status != STATUS_REFUSED || !r->options.on_refused)
+        return;
+    r->complained = true; /* by its owner, in better words */
+    r->options.on_refused(r->options.arg, words);
+}
+
 /* hiredis frees the context itself after these two. */
 static void on_disconnect(const redisAsyncContext *context, int status)
 {
@@ -137,7 +147,11 @@ static void on_disconnect(const redisAsyncContext *context, int status)
     if (!r || r->context != context)
         return;
     r->context = NULL;
-    go_down(r, why_of(context, "closed"));
+    /* To hiredis an error that answers SUBSCRIBE is the end of the connection. */
+    if (r->options.channel && context->err == REDIS_ERR_OTHER)
+        tell_refusal(r, kind_of_error(context->errstr), context->errstr);
+    if (!r->freed)
+        go_down(r, why_of(context, "closed"));
 }
 
 static void greet(struct redis *r);
@@ -256,14 +270,6 @@ static void come_up(struct redis *r)
         settle_up(r);
 }
 
-static void tell_refusal(struct redis *r, enum status status, const char *words)
-{
-    if (status != STATUS_REFUSED || !r->options.on_refused)
-        return;
-    r->complained = true; /* by its owner, in better words */
-    r->options.on_refused(r->options.arg, words);
-}
-
 static void on_greeted(void *arg, enum status status, const struct redisReply *reply)
 {
     struct redis *r = arg;
@@ -344,9 +350,7 @@ static void on_push(redisAsyncContext *context, void *data, void *private)
     r->heard_ms = clock_steady_ms();
     r->outstanding = 0;
     if (reply->type == REDIS_REPLY_ERROR) {
-        tell_refusal(r, kind_of_error(reply->str), reply->str);
-        if (r->context == context)
-            go_down(r, reply->str);
+        go_down(r, reply->str);
         return;
     }
     settle_up(r);

@@ -521,6 +521,27 @@ static void a_channel_is_heard_again_after_a_restart(void **state)
     bench_free(b);
 }
 
+static bool was_up(void *arg)
+{
+    return ((struct bench *)arg)->ups > 0;
+}
+
+static void a_channel_that_may_not_be_heard_is_told_and_tried_again(void **state)
+{
+    (void)state;
+    struct bench *b = bench_new(&(struct redis_server_options){0});
+    redis_server_up(b->server);
+    redis_server_tell(b->server, "ACL SETUSER default resetchannels");
+    b->options.channel = "news";
+    connect_now(b);
+    wait_for(b, was_refused_twice);
+    assert_non_null(strstr(b->refused, "NOPERM"));
+    assert_int_equal(b->ups, 0);
+    redis_server_tell(b->server, "ACL SETUSER default allchannels");
+    wait_for(b, was_up);
+    bench_free(b);
+}
+
 static void a_silent_channel_stays_up_and_a_dead_one_is_noticed(void **state)
 {
     (void)state;
@@ -678,6 +699,7 @@ int main(void)
         cmocka_unit_test(a_master_that_becomes_a_replica_is_left),
         cmocka_unit_test(a_server_full_of_clients_is_tried_again),
         cmocka_unit_test(a_channel_is_heard_again_after_a_restart),
+        cmocka_unit_test(a_channel_that_may_not_be_heard_is_told_and_tried_again),
         cmocka_unit_test(a_silent_channel_stays_up_and_a_dead_one_is_noticed),
         cmocka_unit_test(free_answers_everything_before_it_returns),
         cmocka_unit_test(free_may_be_called_from_an_answer),
