@@ -7,7 +7,7 @@ once, and every answer is lost once.
 """
 import itertools
 
-from leat import FACTOR, check, exact, limit, ms, problem, same, until
+from leat import FACTOR, GIVEN, check, exact, limit, ms, problem, same, until
 from redis_proxy import RedisProxy
 from redis_server import check_redis
 from view import View, terminal_entries
@@ -17,6 +17,8 @@ SLOWLY = "for n in range(1, 5):\n    count(n, n)\n    time.sleep(0.005)\n"
 MESSAGES = [f'{{"n": {n}, "attempt": %d}}' for n in range(1, 5)]
 MOST_CALLS = 60
 TURNS = itertools.count()
+# Who follows by tracking looks only where a change brought no entry.
+GATEWAYS_CALLS = ["enqueue", "XREAD"] + ([] if GIVEN.get("API_TAIL_LANES") == "0" else ["look"])
 BY_THE_CLOCK = ("reap", "heartbeat", "due", "PING")  # they come in between, at any moment
 
 
@@ -281,7 +283,7 @@ def _chat_with_a_dying_gateway(leat, when):
     leat.settings(LEASE_MS=ms(5000))
     other = leat.gateway()
     leat.worker(leat.task(SLOWLY))
-    _at_each_call(leat, when, _gateway_scenario(leat, other), ["enqueue", "XREAD", "look"])
+    _at_each_call(leat, when, _gateway_scenario(leat, other), GATEWAYS_CALLS)
 
 
 @limit(120)
@@ -315,7 +317,7 @@ def _cut_gateway(leat, when):
         same((job["number"], job["deaths"], job["attempts"]), ("1", "0", "0"), "one run")
         return proxy
 
-    _at_each_call(leat, when, scenario, ["enqueue", "XREAD", "look"])
+    _at_each_call(leat, when, scenario, GATEWAYS_CALLS)
 
 
 @limit(120)
