@@ -292,7 +292,7 @@ static void go_back(struct channel *c, const struct chat_view *view)
     if (waits)
         return;
     frames_begin(&c->frames, view->last);
-    c->complete = false;
+    c->complete = view->ended;
     snprintf(c->job, sizeof c->job, "%s", view->job);
     c->news_wait = true;
     tailer_move(c->tail, view->last);

@@ -123,6 +123,7 @@ enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, 
             goto out;
         add(h, c);
         snprintf(c->job, sizeof c->job, "%s", view->job);
+        c->complete = view->ended;
     }
     /* A view from before the newest frame has older news. */
     if (is_new ||

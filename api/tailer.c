@@ -119,7 +119,7 @@ struct tailer *tailer_new(uv_loop_t *loop, const struct settings *settings, stru
         return NULL;
     t->settings = settings;
     t->lanes = lanes_new(loop, settings, commands, block_ms);
-    t->tracking = tracking_new(loop, settings);
+    t->tracking = tracking_new(loop, settings, commands);
     if (!t->lanes || !t->tracking) {
         tailer_free(t);
         return NULL;

@@ -64,6 +64,7 @@ struct queue_of_tails {
 struct tracking {
     uv_loop_t *loop;
     struct redis *reads, *changes;
+    struct redis *commands; /* borrowed */
     bool reads_up, changes_up;
     bool is_asking; /* CLIENT TRACKING is under way */
     bool is_ready;  /* reading makes sense */
@@ -328,6 +329,8 @@ static void on_tick(uv_timer_t *timer);
 static void settle(struct tracking *t, enum tracking_answer answer)
 {
     uint64_t every_ms = answer == TRACKING_REFUSED ? POLL_TICK_MS : TICK_MS;
+    if (answer == t->answer && t->is_ready)
+        return; /* refused again */
     if (answer != t->answer)
         uv_timer_start(&t->tick, on_tick, every_ms, every_ms);
     t->answer = answer;
@@ -414,9 +417,11 @@ static void on_role(void *arg, enum status status, const struct redisReply *repl
 {
     struct tracking *t = arg;
     size_t length;
-    if (!t->is_freed && status == STATUS_OK &&
-        strcmp(redis_reply_text(redis_reply_at(reply, 0), &length), "master") != 0)
-        redis_drop(t->reads);
+    if (t->is_freed || status != STATUS_OK ||
+        strcmp(redis_reply_text(redis_reply_at(reply, 0), &length), "master") == 0)
+        return;
+    redis_drop(t->reads);
+    redis_drop(t->commands);
 }
 
 static void ask_role(struct tracking *t)
@@ -543,7 +548,8 @@ static void on_closed(uv_handle_t *handle)
         free(t);
 }
 
-struct tracking *tracking_new(uv_loop_t *loop, const struct settings *settings)
+struct tracking *tracking_new(uv_loop_t *loop, const struct settings *settings,
+                              struct redis *commands)
 {
     struct tracking *t = calloc(1, sizeof *t);
     if (!t)
@@ -551,6 +557,7 @@ struct tracking *tracking_new(uv_loop_t *loop, const struct settings *settings)
     struct redis_options options = {
         .loop = loop, .settings = settings, .quiet = true, .arg = t, .name = "leat-api:reads"};
     t->loop = loop;
+    t->commands = commands;
     start_handles(t);
     options.on_state = on_reads_state;
     t->reads = redis_new(&options);

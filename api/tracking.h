@@ -21,8 +21,10 @@ enum tracking_answer {
     TRACKING_REFUSED, /* what is tracked all the same is asked for again and again */
 };
 
-/* tracking_new: gives, and connects; NULL: no memory. Borrows both. */
-MUST_CHECK struct tracking *tracking_new(uv_loop_t *loop, const struct settings *settings);
+/* tracking_new: gives, and connects; NULL: no memory. Borrows all. commands: made anew as well when
+   the server turns out to be no master: what is only read there is not told so. */
+MUST_CHECK struct tracking *tracking_new(uv_loop_t *loop, const struct settings *settings,
+                                         struct redis *commands);
 
 /* tracking_free(t): all tails must have been left. The loop must turn once more. NULL is harmless.
  */
