@@ -36,6 +36,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define STARTS_MOST 16    /* processes in one turn of the loop */
 #define NAME_MOST 100     /* of the worker's id */
 #define REST_LEAST_MS 250 /* how long nothing is claimed after a process could not be started */
 #define REST_SPREAD_MS 500
@@ -67,6 +68,7 @@ struct pool {
     struct run_host host;
     struct run **runs; /* worker_max_jobs places, and RUN_KEPT_MAX for those that come back */
     size_t run_count;
+    size_t start_most;              /* jobs of one claim */
     struct run *kept[RUN_KEPT_MAX]; /* finished ones, oldest first */
     size_t kept_count;
 
@@ -82,6 +84,17 @@ static void advance(struct pool *pool);
 
 /* ---- jobs in hand ---- */
 
+/* To start a process takes milliseconds; a claim's jobs are all started in one turn of the loop, in
+   which no heartbeat goes out. The next claim follows at once. */
+static size_t start_most(const struct tasks *tasks)
+{
+    for (size_t i = 0; i < tasks->count; i++) {
+        if (!tasks->items[i].reuse && tasks->items[i].slots == 0)
+            return STARTS_MOST;
+    }
+    return CLAIM_MOST;
+}
+
 static size_t room(void *arg)
 {
     const struct pool *pool = arg;
@@ -89,7 +102,7 @@ static size_t room(void *arg)
         return 0;
     size_t taken = pool->run_count + crew_ending(pool->crew);
     size_t most = (size_t)pool->settings->worker_max_jobs;
-    return taken < most ? most - taken : 0;
+    return taken < most ? min_size(most - taken, pool->start_most) : 0;
 }
 
 static size_t room_alone(void *arg)
@@ -491,6 +504,7 @@ static bool make_parts(struct pool *pool)
         .on_lost = on_lost,
         .on_answered = on_answered,
     };
+    pool->start_most = start_most(pool->tasks);
     pool->crew = crew_new(&crew);
     pool->claims = claims_new(&claims);
     pool->beat = beat_new(&beat);

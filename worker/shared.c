@@ -225,7 +225,9 @@ static void begin_stopping(struct seat *seat)
     move(seat, STOPPING);
     seat->until_ms = clock_steady_ms() + shared->host->settings->task_stop_ms;
     int length = snprintf(line, sizeof line, "%s" STOP_WORDS, seat->entry.id);
-    if (shared->serving && !process_send(&shared->process, line, (size_t)length))
+    if (!shared->serving)
+        process_stop(&shared->process); /* it could not say that it obeys */
+    else if (!process_send(&shared->process, line, (size_t)length))
         break_down(shared, "it cannot be told anything any more");
     await_stops(shared);
 }
@@ -381,7 +383,7 @@ static void on_out(void *arg, ssize_t count)
     if (count < 0)
         break_down(shared, "the worker has no memory for its lines");
     /* It can say nothing any more. What it exits with may still say how its only job ended. */
-    if (count == 0 && shared->given != 1)
+    if (count == 0 && (shared->given != 1 || shared_jobs(shared) == 0))
         process_leave(&shared->process);
     if (count <= 0)
         shared->serving = false;

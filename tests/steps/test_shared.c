@@ -260,6 +260,29 @@ static void who_does_not_stop_has_the_process_replaced(void **state)
         "its shared process was replaced: a job in it did not stop when it was told to");
 }
 
+static void who_closed_its_output_is_stopped_all_the_same(void **state)
+{
+    struct world *w = *state;
+    start(w, "read -r id line; exec >&-; read -r id line; sleep 60");
+    struct job *mute = give(w, 0, "{}\n");
+    turn_for(w, 200);
+    assert_false(mute->ended);
+    place_stop(mute->place, "timeout", "too long");
+    TURN_UNTIL(w, mute->ended);
+    assert_end(mute, PLACE_FAILED, "timeout", true);
+    TURN_UNTIL(w, w->gone);
+}
+
+static void who_closed_its_output_and_has_nothing_to_do_ends(void **state)
+{
+    struct world *w = *state;
+    start(w, "read -r id line; echo \"$id {\\\"leat\\\": \\\"done\\\"}\"; exec >&-; read -r id "
+             "line; sleep 60");
+    struct job *job = give(w, 0, "{}\n");
+    TURN_UNTIL(w, job->ended && w->gone);
+    assert_int_equal(job->end, PLACE_DONE);
+}
+
 static void a_death_together_is_nobodys_whatever_the_exit(void **state)
 {
     struct world *w = *state;
@@ -341,6 +364,8 @@ int main(void)
         SHARED_TEST(another_attempt_of_the_same_job_goes_elsewhere_for_a_while),
         SHARED_TEST(late_and_stray_lines_harm_nobody),
         SHARED_TEST(who_does_not_stop_has_the_process_replaced),
+        SHARED_TEST(who_closed_its_output_is_stopped_all_the_same),
+        SHARED_TEST(who_closed_its_output_and_has_nothing_to_do_ends),
         SHARED_TEST(a_death_together_is_nobodys_whatever_the_exit),
         SHARED_TEST(who_was_always_alone_in_it_ends_with_it),
         SHARED_TEST(a_wrong_line_is_its_jobs_alone),

@@ -38,10 +38,12 @@ static void unlink_job(struct many *m, struct many_job *job)
     *(job->behind ? &job->behind->before : &m->last) = job->before;
 }
 
-/* Nearly always the last place. */
+/* Nearly always the last place; the first, of one that is new. */
 static void link_job(struct many *m, struct many_job *job)
 {
     struct many_job *before = m->last;
+    if (m->first && m->first->due_ms > job->due_ms)
+        before = NULL;
     while (before && before->due_ms > job->due_ms)
         before = before->before;
     job->before = before;
