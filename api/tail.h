@@ -23,6 +23,7 @@ struct tail {
     struct tracking *tracking;
     struct tail *next; /* in its bucket */
     uint32_t hash;
+    uint32_t heard;               /* the tick in which it last had entries */
     uint16_t slot;                /* one more than its place in the batch under way; 0: in none */
     struct tail *before, *behind; /* in one of the two queues */
     bool is_queued : 1;           /* to be read as soon as may be */

@@ -41,15 +41,14 @@
 #define READ_COUNT 64
 #define READ_COUNT_TEXT "64"
 
-#define TICK_MS 500
-#define SWEEP_TICKS 20   /* until each tail was read once more, whatever was told */
-#define POLL_TICK_MS 100 /* where we may not track */
-#define POLL_MOST 1000   /* tails that are read at each of them */
+#define TICK_MS 100
+#define SWEEP_TICKS 100 /* until each tail was read once more, whatever was told */
+#define POLL_MOST 1000  /* tails that are read at each of them */
 
 #define SECOND_MS 1000
-#define LOOK_SECONDS 3     /* until each silent tail was looked at, */
-#define LOOKS_A_SECOND 100 /* but no more than so many: each runs a script in Redis */
-#define ASK_AGAIN_S 60     /* between two tries where we may not track */
+#define LOOK_TICKS 30   /* until each silent tail was looked at, */
+#define LOOKS_A_TICK 10 /* but no more than so many: each runs a script in Redis */
+#define ASK_AGAIN_S 60  /* between two tries where we may not track */
 
 #define RATE_WINDOW_MS 20
 #define RATE_BUSY 25000 /* reads a second from which on batches keep 1 ms distance */
@@ -81,7 +80,7 @@ struct tracking {
     uv_idle_t awake;         /* runs while that has to come soon: the loop must not sleep */
     uv_timer_t distance;     /* until the next batch may go */
     uv_timer_t tick;
-    unsigned seconds;
+    unsigned ticks, seconds;
     uint64_t second_ms;      /* when the last one began */
     size_t swept, looked_at; /* the last bucket of either */
     int handles;
@@ -198,6 +197,7 @@ static void on_entries(struct tracking *t, struct tail *tail, const struct redis
     if (redis_reply_count(list) >= READ_COUNT)
         put_in_queue(t, tail);
     if (count > 0) {
+        tail->heard = t->ticks;
         tail->after = entries[count - 1].id;
         tail->events->on_entries(tail->arg, entries, count);
     } else if (has_doubt) {
@@ -324,15 +324,10 @@ static void begin_to_read(struct tracking *t)
     suspect_all(t);
 }
 
-static void on_tick(uv_timer_t *timer);
-
 static void settle(struct tracking *t, enum tracking_answer answer)
 {
-    uint64_t every_ms = answer == TRACKING_REFUSED ? POLL_TICK_MS : TICK_MS;
     if (answer == t->answer && t->is_ready)
         return; /* refused again */
-    if (answer != t->answer)
-        uv_timer_start(&t->tick, on_tick, every_ms, every_ms);
     t->answer = answer;
     begin_to_read(t);
 }
@@ -432,18 +427,43 @@ static void ask_role(struct tracking *t)
         redis_drop(t->reads);
 }
 
-/* From one bucket on, until so many tails were queued, or so many buckets passed. */
-static void sweep(struct tracking *t, size_t *bucket, size_t tails_most, size_t buckets_most,
-                  bool is_suspect)
+/* The next bucket's tails are read. Gives how many they are. */
+static size_t sweep_bucket(struct tracking *t)
 {
-    size_t tails = 0;
-    for (size_t i = 0; i < buckets_most && tails < tails_most; i++) {
-        *bucket = (*bucket + 1) & (t->tails.size - 1);
-        for (struct tail *tail = t->tails.buckets[*bucket]; tail; tail = tail->next) {
-            tail->is_suspect |= is_suspect;
-            if (!tail->is_deferred)
-                put_in_queue(t, tail);
-            tails++;
+    size_t count = 0;
+    t->swept = (t->swept + 1) & (t->tails.size - 1);
+    for (struct tail *tail = t->tails.buckets[t->swept]; tail; tail = tail->next, count++) {
+        if (!tail->is_deferred)
+            put_in_queue(t, tail);
+    }
+    return count;
+}
+
+static void sweep(struct tracking *t)
+{
+    for (size_t i = 0; i < t->tails.size / SWEEP_TICKS + 1; i++)
+        sweep_bucket(t);
+}
+
+/* Reads them in turn, as we may not track. */
+static void poll(struct tracking *t)
+{
+    for (size_t i = 0, count = 0; i < t->tails.size && count < POLL_MOST; i++)
+        count += sweep_bucket(t);
+}
+
+/* A few at each tick: all of a second's at once would hold up the entries of others. */
+static void look_at_silent(struct tracking *t)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < t->tails.size / LOOK_TICKS + 1 && count < LOOKS_A_TICK; i++) {
+        t->looked_at = (t->looked_at + 1) & (t->tails.size - 1);
+        for (struct tail *tail = t->tails.buckets[t->looked_at]; tail; tail = tail->next) {
+            if (t->ticks - tail->heard < LOOK_TICKS || tail->is_deferred)
+                continue;
+            tail->is_suspect = true;
+            put_in_queue(t, tail);
+            count++;
         }
     }
 }
@@ -452,7 +472,6 @@ static void on_second(struct tracking *t)
 {
     t->seconds++;
     ask_role(t);
-    sweep(t, &t->looked_at, LOOKS_A_SECOND, t->tails.size / LOOK_SECONDS + 1, true);
     for (struct tail *tail = t->deferred.first, *next; tail; tail = next) {
         next = tail->behind;
         put_in_queue(t, tail);
@@ -464,16 +483,18 @@ static void on_second(struct tracking *t)
 static void on_tick(uv_timer_t *timer)
 {
     struct tracking *t = timer->data;
+    t->ticks++;
     if (t->queued.first)
         wake(t);
     if (uv_now(t->loop) - t->second_ms >= SECOND_MS) {
         t->second_ms = uv_now(t->loop);
         on_second(t);
     }
+    look_at_silent(t);
     if (t->answer == TRACKING_REFUSED)
-        sweep(t, &t->swept, POLL_MOST, t->tails.size, false);
+        poll(t);
     else
-        sweep(t, &t->swept, SIZE_MAX, t->tails.size / SWEEP_TICKS + 1, false);
+        sweep(t);
     if (t->answer != TRACKING_REFUSED && !t->is_ready)
         ask(t);
 }
@@ -487,6 +508,7 @@ enum status tracking_follow(struct tracking *t, const char *key, struct entry_id
     if (!tail)
         return STATUS_NO_MEMORY;
     tail->tracking = t;
+    tail->heard = t->ticks;
     tail->is_new = true;
     tail_table_put(&t->tails, tail);
     put_in_queue(t, tail);
