@@ -241,7 +241,7 @@ static void interrupt(struct lane *lane)
 
 bool lanes_have_room(const struct lanes *l, size_t most)
 {
-    return l->idle || l->count < most;
+    return l->count - l->idle_count < most;
 }
 
 enum status lanes_follow(struct lanes *l, const char *key, struct entry_id after,

@@ -56,6 +56,9 @@
 
 #define HANDLES 4
 
+/* What Redis says to CLIENT TRACKING where the connection it is to tell has gone. */
+#define NO_LISTENER "redirect to does not exist"
+
 struct queue_of_tails {
     struct tail *first, *last;
 };
@@ -352,8 +355,11 @@ static void on_tracking(void *arg, enum status status, const struct redisReply *
     t->is_asking = false;
     if (t->is_freed || status == STATUS_LOST)
         return;
-    if (status == STATUS_REFUSED)
-        on_refusal(t, redis_reply_text(reply, &length));
+    const char *words = redis_reply_text(reply, &length);
+    if (status == STATUS_REFUSED && strstr(words, NO_LISTENER))
+        redis_drop(t->changes); /* it was lost just now, and both are made anew */
+    else if (status == STATUS_REFUSED)
+        on_refusal(t, words);
     if (status != STATUS_OK)
         return; /* the tick asks again */
     t->refusals = 0;
