@@ -84,7 +84,7 @@ def a_gateway_without_descriptors_does_not_spin_and_recovers(leat):
 
 @limit(60)
 def a_gateway_without_descriptors_for_more_chats_starts_none(leat):
-    gateway = _with_files(leat, 128, lambda: leat.gateway(API_LOOPS="1"))
+    gateway = _with_files(leat, 64, lambda: leat.gateway(API_LOOPS="1"))
     clients = []
     for number in range(60):
         clients.append(gateway.post(f"c{number}"))
