@@ -11,6 +11,8 @@
  */
 #include "process.h"
 
+#include "log.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -184,11 +186,6 @@ const char *process_end_text(const struct process_end *end, char *out, size_t si
     else
         snprintf(out, size, "exit status %" PRId64, end->status);
     return end->signal ? "signal" : end->status ? "exit" : "";
-}
-
-bool process_is_short_of(int bad)
-{
-    return bad == UV_ENOMEM || bad == UV_EMFILE || bad == UV_ENFILE || bad == UV_EAGAIN;
 }
 
 /* ---- closing ---- */
@@ -383,7 +380,12 @@ bool process_has_read(const struct process *p)
 
 /* ---- the start ---- */
 
-int process_start(struct process *p, const struct process_options *options)
+static bool is_short_of(int bad)
+{
+    return bad == UV_ENOMEM || bad == UV_EMFILE || bad == UV_ENFILE || bad == UV_EAGAIN;
+}
+
+enum status process_start(struct process *p, const struct process_options *options)
 {
     p->options = *options;
     p->handles = 1; /* the timer */
@@ -393,8 +395,10 @@ int process_start(struct process *p, const struct process_options *options)
     int bad =
         spawn_task(options->loop, options->task, options->environment, &p->spawned, on_exit_of);
     if (bad) {
+        log_error("task_not_started", LOG_S("type", options->task->type),
+                  LOG_S("why", uv_strerror(bad)));
         close_all(p);
-        return bad;
+        return is_short_of(bad) ? STATUS_NO_MEMORY : STATUS_SYSTEM;
     }
     p->pid = p->spawned.process.pid;
     p->in_open = p->out_open = p->err_open = true;
@@ -402,5 +406,5 @@ int process_start(struct process *p, const struct process_options *options)
         keeper_add(options->keeper, p->pid);
     read_out(p);
     uv_read_start((uv_stream_t *)&p->spawned.err, on_err_room, on_err);
-    return 0;
+    return STATUS_OK;
 }

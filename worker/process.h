@@ -25,6 +25,7 @@
 #include "buf.h"
 #include "keeper.h"
 #include "spawn.h"
+#include "status.h"
 #include "tasks.h"
 
 #include <uv.h>
@@ -92,11 +93,12 @@ struct process {
 
 /**
  * process_start(p, options)
- * Start the task's program. p was zeroed. Copies options.
- * Returns 0 or a uv error code: then it is CLOSING, and of the callbacks only
- * on_closed comes.
+ * Start the task's program. p was zeroed. Copies options. Any other status than
+ * STATUS_OK is logged; then it is CLOSING, and of the callbacks only on_closed comes.
+ * STATUS_NO_MEMORY: memory, descriptors or processes are used up here, for now;
+ *   nothing is wrong with the task. STATUS_SYSTEM: it cannot be started.
  */
-MUST_CHECK int process_start(struct process *p, const struct process_options *options);
+MUST_CHECK enum status process_start(struct process *p, const struct process_options *options);
 
 /**
  * process_feed(p, line, length)
@@ -144,10 +146,6 @@ void process_kill(struct process *p);
  * out: the same as a sentence, ASCII.
  */
 const char *process_end_text(const struct process_end *end, char *out, size_t size);
-
-/* process_is_short_of(bad): of process_start: memory, descriptors or processes are used up here,
-   for now; nothing is wrong with the task. */
-bool process_is_short_of(int bad);
 
 /* process_words(p, length): its last words, blanks at the end taken off. Borrowed; not checked. */
 const char *process_words(const struct process *p, size_t *length);

@@ -135,9 +135,15 @@ static struct seat *seat_of(const struct shared *shared, const char *id, size_t 
 
 /* ---- flow ---- */
 
+/* Whether the process is not read, by our own will: then it cannot say that it obeyed. */
+static bool is_held_up(const struct shared *shared)
+{
+    return shared->over_seats > 0 || shared->over >= SHARED_OVER_ALL_BYTES;
+}
+
 static void apply_flow(struct shared *shared)
 {
-    if (shared->over_seats > 0 || shared->over >= SHARED_OVER_ALL_BYTES)
+    if (is_held_up(shared))
         process_pause(&shared->process);
     else
         process_resume(&shared->process);
@@ -181,12 +187,6 @@ static void break_down(struct shared *shared, const char *why)
 }
 
 /* ---- stops ---- */
-
-/* Whether the process is not read, by our own will: then it cannot say that it obeyed. */
-static bool is_held_up(const struct shared *shared)
-{
-    return shared->over_seats > 0 || shared->over >= SHARED_OVER_ALL_BYTES;
-}
 
 static void on_overdue(uv_timer_t *timer);
 
@@ -638,11 +638,8 @@ enum status shared_new(const struct shared_host *host, const struct task *task, 
         .on_over = on_over,
         .on_closed = on_closed,
     };
-    int bad = process_start(&shared->process, &options);
-    if (bad) {
-        log_error("task_not_started", LOG_S("type", task->type), LOG_S("why", uv_strerror(bad)));
-        return process_is_short_of(bad) ? STATUS_NO_MEMORY : STATUS_SYSTEM;
-    }
-    *out = shared;
-    return STATUS_OK;
+    enum status status = process_start(&shared->process, &options);
+    if (status == STATUS_OK)
+        *out = shared;
+    return status;
 }

@@ -16,7 +16,6 @@
 #include "clock.h"
 #include "json.h"
 #include "lines.h"
-#include "log.h"
 #include "process.h"
 
 #include <assert.h>
@@ -163,6 +162,12 @@ static void take_lines(struct slot *slot, bool at_end)
         lines_reset(&slot->lines);
 }
 
+static void stop(struct slot *slot, const char *reason, const char *sentence)
+{
+    decide(slot, PLACE_FAILED, reason, sentence);
+    process_hurry(&slot->process);
+}
+
 static void on_out(void *arg, ssize_t count)
 {
     struct slot *slot = arg;
@@ -171,7 +176,7 @@ static void on_out(void *arg, ssize_t count)
         lines_filled(&slot->lines, (size_t)count);
     }
     if (count < 0)
-        slot_stop(slot, "memory", "the worker has no memory for a line");
+        stop(slot, "memory", "the worker has no memory for a line");
     /* Speaks without being asked, or can speak no more: replaced. */
     if (!slot->busy)
         process_leave(&slot->process);
@@ -211,32 +216,6 @@ bool slot_is_fit(const struct slot *slot)
     return slot_is_idle(slot) && process_is_silent(&slot->process);
 }
 
-void slot_pause(struct slot *slot)
-{
-    if (is_listening(slot))
-        process_pause(&slot->process);
-}
-
-void slot_resume(struct slot *slot)
-{
-    process_resume(&slot->process);
-}
-
-void slot_stop(struct slot *slot, const char *reason, const char *sentence)
-{
-    decide(slot, PLACE_FAILED, reason, sentence);
-    process_hurry(&slot->process);
-}
-
-void slot_drop(struct slot *slot)
-{
-    if (!slot->user.on_end)
-        return;
-    slot->user = (struct place_user){0};
-    slot->host->on_freed(slot->host->arg, slot, false);
-    process_hurry(&slot->process);
-}
-
 void slot_end(struct slot *slot)
 {
     process_leave(&slot->process);
@@ -247,6 +226,8 @@ void slot_kill(struct slot *slot)
     process_kill(&slot->process);
 }
 
+/* ---- as a place ---- */
+
 static struct slot *slot_of(struct place *place)
 {
     return CONTAINER_OF(place, struct slot, place);
@@ -254,22 +235,29 @@ static struct slot *slot_of(struct place *place)
 
 static void pause_place(struct place *place)
 {
-    slot_pause(slot_of(place));
+    struct slot *slot = slot_of(place);
+    if (is_listening(slot))
+        process_pause(&slot->process);
 }
 
 static void resume_place(struct place *place)
 {
-    slot_resume(slot_of(place));
+    process_resume(&slot_of(place)->process);
 }
 
 static void stop_place(struct place *place, const char *reason, const char *sentence)
 {
-    slot_stop(slot_of(place), reason, sentence);
+    stop(slot_of(place), reason, sentence);
 }
 
 static void drop_place(struct place *place)
 {
-    slot_drop(slot_of(place));
+    struct slot *slot = slot_of(place);
+    if (!slot->user.on_end)
+        return;
+    slot->user = (struct place_user){0};
+    slot->host->on_freed(slot->host->arg, slot, false);
+    process_hurry(&slot->process);
 }
 
 static void kill_place(struct place *place)
@@ -335,11 +323,8 @@ enum status slot_new(const struct slot_host *host, const struct task *task, stru
         .on_over = on_over,
         .on_closed = on_closed,
     };
-    int bad = process_start(&slot->process, &options);
-    if (bad) {
-        log_error("task_not_started", LOG_S("type", task->type), LOG_S("why", uv_strerror(bad)));
-        return process_is_short_of(bad) ? STATUS_NO_MEMORY : STATUS_SYSTEM;
-    }
-    *out = slot;
-    return STATUS_OK;
+    enum status status = process_start(&slot->process, &options);
+    if (status == STATUS_OK)
+        *out = slot;
+    return status;
 }

@@ -10,8 +10,8 @@
  * attempts never run side by side and the last words are whole.
  *
  * Invariants: only IDLE slots take jobs. on_end is called exactly once for each
- * slot_give, unless slot_drop came before. Who says first what the attempt came
- * to is right: a line, the exit, or slot_stop.
+ * slot_give, unless place_drop came before. Who says first what the attempt came
+ * to is right: a line, the exit, or place_stop.
  *
  * Who frees: the slot itself, after on_gone; by then its process was waited for,
  * its group is gone, its descriptors are closed. Whoever is called back may call
@@ -66,31 +66,14 @@ MUST_CHECK enum status slot_give(struct slot *slot, const char *line, size_t len
 bool slot_is_idle(const struct slot *slot);
 bool slot_is_fit(const struct slot *slot);
 
-/* slot_place(slot): the attempt's place in it, for its user. Borrowed. */
+/* slot_place(slot): the attempt's place in it, for its user. Borrowed. While it is paused what was
+   read already may still come: at most one read and one line. */
 struct place *slot_place(struct slot *slot);
-
-/**
- * slot_pause(slot), slot_resume(slot)
- * Read no more standard output, read on. What was read already may still come
- * (at most one read and one line). Harmless in every state.
- */
-void slot_pause(struct slot *slot);
-void slot_resume(struct slot *slot);
-
-/**
- * slot_stop(slot, reason, sentence)
- * End the attempt that is going on: it is FAILED with this reason, to be tried
- * again, unless it was decided before. Copies the texts.
- */
-void slot_stop(struct slot *slot, const char *reason, const char *sentence);
-
-/* slot_drop(slot): end the process; there is no user any more, on_end does not come. */
-void slot_drop(struct slot *slot);
 
 /* slot_end(slot): let an IDLE process go: its standard input ends; if need be it is stopped. */
 void slot_end(struct slot *slot);
 
-/* slot_kill(slot): SIGKILL to the group now. After slot_stop, slot_drop or slot_end. */
+/* slot_kill(slot): SIGKILL to the group now. After place_stop, place_drop or slot_end. */
 void slot_kill(struct slot *slot);
 
 /* slot_task(slot): what it was started for. Borrowed. */

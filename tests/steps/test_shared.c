@@ -265,7 +265,7 @@ static void who_closed_its_output_is_stopped_all_the_same(void **state)
     struct world *w = *state;
     start(w, "read -r id line; exec >&-; read -r id line; sleep 60");
     struct job *mute = give(w, 0, "{}\n");
-    turn_for(w, 200);
+    TURN_UNTIL(w, !shared_is_serving(w->shared));
     assert_false(mute->ended);
     place_stop(mute->place, "timeout", "too long");
     TURN_UNTIL(w, mute->ended);

@@ -114,7 +114,7 @@ static void on_message(void *arg, const char *data, size_t length)
     buf_putc(&w->messages, '\n');
     w->message_count++;
     if (w->pause_at_first)
-        slot_pause(w->slot);
+        place_pause(slot_place(w->slot));
 }
 
 static void on_end(void *arg, const struct place_report *report)
@@ -311,7 +311,7 @@ static void a_stop_reaches_the_whole_group(void **state)
     int64_t until = clock_steady_ms() + PATIENCE_MS;
     while (w->message_count == 0 && clock_steady_ms() < until)
         turn_for(w, 1);
-    slot_stop(w->slot, "timeout", "longer than 10 ms");
+    place_stop(slot_place(w->slot), "timeout", "longer than 10 ms");
     turn_until(w, &w->ended, 1);
     assert_failed(w, "timeout", "longer than 10 ms");
     turn_until(w, &w->gone, 1);
@@ -463,7 +463,7 @@ static void a_paused_task_is_read_to_its_end_later(void **state)
     assert_true(w->message_count > 0);
     assert_int_equal(w->ended, 0);
     w->pause_at_first = false;
-    slot_resume(w->slot);
+    place_resume(slot_place(w->slot));
     turn_until(w, &w->ended, 1);
     assert_int_equal(w->message_count, 2000);
     assert_failed(w, "exit", "exit status 9");
@@ -475,7 +475,7 @@ static void a_dropped_task_is_ended_in_silence(void **state)
     start(w, "trap '' TERM; echo '{}'; while :; do sleep 1; done", false);
     give(w, "{}\n");
     turn_for(w, 50);
-    slot_drop(w->slot);
+    place_drop(slot_place(w->slot));
     assert_int_equal(w->freed, 1);
     turn_until(w, &w->gone, 1);
     assert_int_equal(w->ended, 0);
