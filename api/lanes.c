@@ -18,7 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_COUNT "100"
+#define READ_COUNT 100
+#define READ_COUNT_TEXT "100"
 #define RETRY_MS 1000
 #define IDLE_MAX 16
 
@@ -44,8 +45,7 @@ struct lanes {
     struct lane *idle;
     size_t idle_count;
     size_t count;
-    struct entry *entries; /* room for one answer */
-    size_t capacity;
+    struct entry entries[READ_COUNT]; /* of one answer */
 };
 
 static void read_on(struct lane *lane);
@@ -81,30 +81,6 @@ static void rest(struct lane *lane)
 
 /* ---- answers ---- */
 
-static bool make_room(struct lanes *l, size_t count)
-{
-    if (count <= l->capacity)
-        return true;
-    struct entry *entries = realloc(l->entries, count * sizeof *entries);
-    if (!entries)
-        return false;
-    l->entries = entries;
-    l->capacity = count;
-    return true;
-}
-
-/* [[key, [entry, …]]], or nil when the wait ran out. */
-static size_t read_entries(struct lanes *l, const struct redisReply *reply)
-{
-    const struct redisReply *list = redis_reply_at(redis_reply_at(reply, 0), 1);
-    size_t count = 0;
-    if (!make_room(l, redis_reply_count(list)))
-        return 0;
-    for (size_t i = 0; i < redis_reply_count(list); i++)
-        count += entry_read(redis_reply_at(list, i), &l->entries[count]);
-    return count;
-}
-
 static void on_retry(uv_timer_t *timer)
 {
     struct lane *lane = timer->data;
@@ -115,20 +91,21 @@ static void on_retry(uv_timer_t *timer)
 static void hand_over(struct lane *lane, enum status status, const struct redisReply *reply)
 {
     struct tail *tail = lane->tail;
-    size_t count = status == STATUS_OK ? read_entries(lane->lanes, reply) : 0;
+    struct entry *entries = lane->lanes->entries;
+    size_t count = status == STATUS_OK ? tail_read_entries(reply, entries, READ_COUNT) : 0;
     if (status == STATUS_REFUSED)
         tail_complain(tail, redis_reply_text(reply, &(size_t){0}));
     else
         tail->has_complained = false;
-    /* An error, or entries without the memory to read them: the same would come at once. */
+    /* An error: the same would come at once. */
     if (count == 0 && redis_reply_type(reply) != REDIS_IS_NIL)
         uv_timer_start(&lane->retry, on_retry, RETRY_MS, 0);
     if (count == 0) {
         tail->events->on_check(tail->arg);
         return;
     }
-    tail->after = lane->lanes->entries[count - 1].id;
-    tail->events->on_entries(tail->arg, lane->lanes->entries, count);
+    tail->after = entries[count - 1].id;
+    tail->events->on_entries(tail->arg, entries, count);
 }
 
 static void on_read(void *arg, enum status status, const struct redisReply *reply)
@@ -162,7 +139,7 @@ static void read_on(struct lane *lane)
     char block[24], id[ENTRY_ID_SIZE];
     snprintf(block, sizeof block, "%" PRId64, lane->lanes->block_ms);
     size_t id_length = entry_id_format(lane->tail->after, id);
-    const char *argv[] = {"XREAD", "COUNT",   READ_COUNT,      "BLOCK",
+    const char *argv[] = {"XREAD", "COUNT",   READ_COUNT_TEXT, "BLOCK",
                           block,   "STREAMS", lane->tail->key, id};
     size_t lengths[COUNT_OF(argv)];
     for (size_t i = 0; i < COUNT_OF(argv); i++)
@@ -304,6 +281,5 @@ void lanes_free(struct lanes *l)
         next = lane->next;
         lane_free(lane);
     }
-    free(l->entries);
     free(l);
 }

@@ -167,15 +167,6 @@ static void suspect_all(struct tracking *t)
 
 /* ---- answers ---- */
 
-/* [[key, [entry, …]]], or nil. */
-static size_t read_entries(struct tracking *t, const struct redisReply *list)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < redis_reply_count(list) && i < READ_COUNT; i++)
-        count += entry_read(redis_reply_at(list, i), &t->entries[count]);
-    return count;
-}
-
 static void on_refused_read(struct tracking *t, struct tail *tail, enum status status,
                             const struct redisReply *reply)
 {
@@ -189,15 +180,15 @@ static void on_refused_read(struct tracking *t, struct tail *tail, enum status s
 /* The tail may be gone, or moved, when a callback has returned. */
 static void on_entries(struct tracking *t, struct tail *tail, const struct redisReply *reply)
 {
-    const struct redisReply *list = redis_reply_at(redis_reply_at(reply, 0), 1);
     const struct entry *entries = t->entries;
-    size_t count = read_entries(t, list);
+    size_t count = tail_read_entries(reply, t->entries, READ_COUNT);
+    bool is_full = count == READ_COUNT;
     bool is_there = count > 0 && entry_id_compare(entries[0].id, tail->after) == 0;
     bool has_doubt = tail->is_suspect_in_batch || (tail->is_new && !is_there);
     tail->has_complained = tail->is_new = tail->is_suspect_in_batch = false;
     entries += is_there;
     count -= is_there;
-    if (redis_reply_count(list) >= READ_COUNT)
+    if (is_full)
         put_in_queue(t, tail);
     if (count > 0) {
         tail->heard = t->ticks;
