@@ -10,6 +10,8 @@
 #include "id.h"
 #include "words.h"
 
+#include <assert.h>
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -297,32 +299,23 @@ static struct append_result read_appended(const struct redisReply *list)
     };
 }
 
-/* Room for what is said of each attempt; where there is one alone, *results is that already. */
-static enum status make_results(const struct step *step, const struct redisReply *reply,
-                                size_t size, void **results)
+/* Each attempt must have its own. */
+static enum status check_results(const struct step *step, enum status status,
+                                 const struct redisReply *reply)
 {
-    if (redis_reply_count(reply) != step->count)
+    if (status == STATUS_OK && redis_reply_count(reply) != step->count)
         return STATUS_PROTOCOL;
-    void *made = step->count > 1 ? calloc(step->count, size) : *results;
-    if (!made)
-        return STATUS_NO_MEMORY;
-    *results = made;
-    return STATUS_OK;
+    return status;
 }
 
 static void on_append(void *arg, enum status status, const struct redisReply *reply)
 {
     struct step *step = arg;
-    struct append_result one = {0}, *results;
-    void *room = &one;
-    if (status == STATUS_OK)
-        status = make_results(step, reply, sizeof one, &room);
-    results = room;
+    struct append_result results[QUEUE_BATCH_MOST];
+    status = check_results(step, status, reply);
     for (size_t i = 0; status == STATUS_OK && i < step->count; i++)
         results[i] = read_appended(redis_reply_at(reply, i));
     step->fn.append(step->arg, status, results);
-    if (room != &one)
-        free(room);
     free(step);
 }
 
@@ -340,6 +333,7 @@ enum status queue_append(const struct queue *q, const struct holding *jobs, cons
     struct words w;
     struct step *step;
     size_t capacity = 1;
+    assert(count <= QUEUE_BATCH_MOST);
     for (size_t i = 0; i < count; i++)
         capacity += APPEND_WORDS + in[i].count;
     if (!prepare(&w, capacity, &step, arg))
@@ -440,16 +434,11 @@ static struct finish_result read_finished(const struct redisReply *list)
 static void on_finish(void *arg, enum status status, const struct redisReply *reply)
 {
     struct step *step = arg;
-    struct finish_result one = {0}, *results;
-    void *room = &one;
-    if (status == STATUS_OK)
-        status = make_results(step, reply, sizeof one, &room);
-    results = room;
+    struct finish_result results[QUEUE_BATCH_MOST];
+    status = check_results(step, status, reply);
     for (size_t i = 0; status == STATUS_OK && i < step->count; i++)
         results[i] = read_finished(redis_reply_at(reply, i));
     step->fn.finish(step->arg, status, results);
-    if (room != &one)
-        free(room);
     free(step);
 }
 
@@ -489,6 +478,7 @@ enum status queue_finish(const struct queue *q, const struct holding *jobs, cons
     struct words w;
     struct step *step;
     size_t capacity = FINISH_HEAD;
+    assert(count <= QUEUE_BATCH_MOST);
     for (size_t i = 0; i < count; i++)
         capacity += FINISH_WORDS + in[i].append.count;
     if (!prepare(&w, capacity, &step, arg))

@@ -161,6 +161,9 @@ enum append_outcome {
                        the whole stream is gone. Send again from last + 1 */
 };
 
+/* The most attempts of one append or finish. */
+#define QUEUE_BATCH_MOST 256
+
 struct append_result {
     enum status
         status; /* STATUS_OK, or why Redis would not write to this one; the rest holds for OK */
@@ -172,7 +175,8 @@ typedef void append_fn(void *arg, enum status status, const struct append_result
 
 /**
  * queue_append(q, jobs, in, count, fn, arg)
- * Append to count attempts in one step; each has a result of its own, in the order given.
+ * Append to count attempts (at most QUEUE_BATCH_MOST) in one step; each has a result of its own, in
+ * the order given.
  *
  * One with no messages is only looked at. A stream that vanished is APPEND_GONE
  * with last 0, and is made anew (with its marker) by an append whose first is 1.
@@ -258,7 +262,8 @@ typedef void finish_fn(void *arg, enum status status, const struct finish_result
 
 /**
  * queue_finish(q, jobs, in, count, fn, arg)
- * Finish count attempts in one step; each has a result of its own, in the order given.
+ * Finish count attempts (at most QUEUE_BATCH_MOST) in one step; each has a result of its own, in
+ * the order given.
  */
 MUST_CHECK enum status queue_finish(const struct queue *q, const struct holding *jobs,
                                     const struct finish *in, size_t count, finish_fn *fn,

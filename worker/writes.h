@@ -31,7 +31,7 @@
 #include <uv.h>
 
 /* The most jobs of one step; together they bring one batch of an outbox at most. */
-#define WRITES_APPENDS_MOST 256
+#define WRITES_APPENDS_MOST QUEUE_BATCH_MOST
 #define WRITES_FINISHES_MOST 100
 
 struct writes;
