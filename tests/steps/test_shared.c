@@ -8,17 +8,14 @@
 
 #include "buf.h"
 #include "clock.h"
-#include "log.h"
+#include "shell_task.h"
 #include "spawn.h"
 
-#include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -39,17 +36,12 @@ struct job {
 };
 
 struct world {
-    uv_loop_t loop;
-    struct settings settings;
+    struct shell_task shell;
     struct shared_host host;
-    char *words[4];
-    struct task task;
     struct shared *shared;
     struct job jobs[JOBS];
     int freed, gone;
 };
-
-static char shell[] = "/bin/sh", option[] = "-c";
 
 static void on_freed(void *arg, struct shared *shared)
 {
@@ -90,24 +82,17 @@ static void on_end(void *arg, const struct place_report *report)
 static int set_up(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
-    struct buf error = {0};
-    if (!w || !settings_load(&w->settings, SETTINGS_WORKER, &error))
+    if (!w || !shell_task_begin(&w->shell))
         return -1;
-    log_open("test", LOG_LEVEL_NONE);
-    signal(SIGPIPE, SIG_IGN);
-    uv_loop_init(&w->loop);
-    w->settings.task_stop_ms = 300;
     w->host = (struct shared_host){
-        .loop = &w->loop,
-        .settings = &w->settings,
+        .loop = &w->shell.loop,
+        .settings = &w->shell.settings,
         .environment = spawn_environment(),
         .arg = w,
         .on_freed = on_freed,
         .on_gone = on_gone,
     };
-    w->words[0] = shell;
-    w->words[1] = option;
-    w->task = (struct task){.type = "test", .slots = 3, .words = w->words, .program = shell};
+    w->shell.task.slots = 3;
     for (int i = 0; i < JOBS; i++)
         snprintf(w->jobs[i].id, JOB_ID_SIZE, "00000000-0000-4000-8000-%012d", i);
     *state = w;
@@ -119,11 +104,9 @@ static int tear_down(void **state)
     struct world *w = *state;
     if (w->shared)
         shared_end(w->shared);
-    uv_run(&w->loop, UV_RUN_DEFAULT);
+    uv_run(&w->shell.loop, UV_RUN_DEFAULT);
     assert_int_equal(w->gone, 1);
-    assert_int_equal(uv_loop_close(&w->loop), 0);
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-    assert_int_equal(errno, ECHILD);
+    shell_task_end(&w->shell);
     for (int i = 0; i < JOBS; i++) {
         buf_clear(&w->jobs[i].messages);
         buf_clear(&w->jobs[i].reason);
@@ -136,8 +119,9 @@ static int tear_down(void **state)
 
 static void start(struct world *w, const char *script)
 {
-    w->words[2] = (char *)(uintptr_t)script;
-    assert_int_equal(shared_new(&w->host, &w->task, (size_t)w->task.slots, &w->shared), STATUS_OK);
+    shell_task_say(&w->shell, script);
+    assert_int_equal(shared_new(&w->host, &w->shell.task, (size_t)w->shell.task.slots, &w->shared),
+                     STATUS_OK);
 }
 
 static struct job *give(struct world *w, int number, const char *line)
@@ -152,7 +136,7 @@ static struct job *give(struct world *w, int number, const char *line)
 
 static void turn(struct world *w)
 {
-    uv_run(&w->loop, UV_RUN_NOWAIT);
+    uv_run(&w->shell.loop, UV_RUN_NOWAIT);
     usleep(300);
 }
 
@@ -252,7 +236,7 @@ static void who_does_not_stop_has_the_process_replaced(void **state)
     int64_t begin = clock_steady_ms();
     place_stop(deaf->place, "timeout", "too long");
     TURN_UNTIL(w, deaf->ended && innocent->ended);
-    assert_true(clock_steady_ms() - begin >= 2 * w->settings.task_stop_ms);
+    assert_true(clock_steady_ms() - begin >= 2 * w->shell.settings.task_stop_ms);
     assert_end(deaf, PLACE_FAILED, "timeout", true);
     assert_end(innocent, PLACE_LOST, "shared", false);
     assert_string_equal(
@@ -348,7 +332,7 @@ static void one_that_is_held_up_holds_up_its_neighbours_only_at_last(void **stat
     assert_int_equal(b->ended, 0);
     /* And a stop is not held against a process that is not read. */
     place_stop(b->place, "timeout", "too long");
-    turn_for(w, 2 * w->settings.task_stop_ms);
+    turn_for(w, 2 * w->shell.settings.task_stop_ms);
     assert_true(shared_is_serving(w->shared));
     place_resume(a->place);
     TURN_UNTIL(w, b->ended && a->count == 14);

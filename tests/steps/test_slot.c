@@ -7,20 +7,17 @@
 #include "slot.h"
 
 #include "clock.h"
-#include "log.h"
 #include "process.h"
+#include "shell_task.h"
 #include "spawn.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -28,11 +25,8 @@
 #define PATIENCE_MS 20000
 
 struct world {
-    uv_loop_t loop;
-    struct settings settings;
+    struct shell_task shell;
     struct slot_host host;
-    char *words[4];
-    struct task task;
     struct slot *slot;
     int freed, fit, gone;
     int pid;
@@ -47,8 +41,6 @@ struct world {
     bool pause_at_first;
     int descriptors;
 };
-
-static char shell[] = "/bin/sh", option[] = "-c";
 
 static int count_descriptors(void)
 {
@@ -134,25 +126,18 @@ static void on_end(void *arg, const struct place_report *report)
 static int set_up(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
-    struct buf error = {0};
-    if (!w || !settings_load(&w->settings, SETTINGS_WORKER, &error))
+    int descriptors = count_descriptors();
+    if (!w || !shell_task_begin(&w->shell))
         return -1;
-    log_open("test", LOG_LEVEL_NONE);
-    signal(SIGPIPE, SIG_IGN);
-    w->descriptors = count_descriptors();
-    uv_loop_init(&w->loop);
-    w->settings.task_stop_ms = 300;
+    w->descriptors = descriptors;
     w->host = (struct slot_host){
-        .loop = &w->loop,
-        .settings = &w->settings,
+        .loop = &w->shell.loop,
+        .settings = &w->shell.settings,
         .environment = spawn_environment(),
         .arg = w,
         .on_freed = on_freed,
         .on_gone = on_gone,
     };
-    w->words[0] = shell;
-    w->words[1] = option;
-    w->task = (struct task){.type = "test", .words = w->words, .program = shell};
     *state = w;
     return 0;
 }
@@ -161,11 +146,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct world *w = *state;
-    uv_run(&w->loop, UV_RUN_DEFAULT);
+    uv_run(&w->shell.loop, UV_RUN_DEFAULT);
     assert_null(w->slot);
-    assert_int_equal(uv_loop_close(&w->loop), 0);
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-    assert_int_equal(errno, ECHILD);
+    shell_task_end(&w->shell);
     if (w->pid)
         assert_group_dies(w->pid);
     assert_int_equal(count_descriptors(), w->descriptors);
@@ -179,9 +162,9 @@ static int tear_down(void **state)
 
 static void start(struct world *w, const char *script, bool reuse)
 {
-    w->words[2] = (char *)(uintptr_t)script;
-    w->task.reuse = reuse;
-    assert_int_equal(slot_new(&w->host, &w->task, &w->slot), STATUS_OK);
+    shell_task_say(&w->shell, script);
+    w->shell.task.reuse = reuse;
+    assert_int_equal(slot_new(&w->host, &w->shell.task, &w->slot), STATUS_OK);
     w->pid = slot_pid(w->slot);
 }
 
@@ -195,7 +178,7 @@ static void turn_until(struct world *w, const int *count, int wanted)
 {
     int64_t until = clock_steady_ms() + PATIENCE_MS;
     while (*count < wanted && clock_steady_ms() < until) {
-        uv_run(&w->loop, UV_RUN_NOWAIT);
+        uv_run(&w->shell.loop, UV_RUN_NOWAIT);
         usleep(500);
     }
     assert_int_equal(*count, wanted);
@@ -205,7 +188,7 @@ static void turn_for(struct world *w, int64_t wait_ms)
 {
     int64_t until = clock_steady_ms() + wait_ms;
     while (clock_steady_ms() < until) {
-        uv_run(&w->loop, UV_RUN_NOWAIT);
+        uv_run(&w->shell.loop, UV_RUN_NOWAIT);
         usleep(500);
     }
 }
@@ -280,7 +263,7 @@ static void done_is_told_at_once_and_the_process_is_ended(void **state)
     int64_t begin = clock_steady_ms();
     run(w, "trap '' TERM; echo '{\"leat\":\"done\"}'; while :; do sleep 1; done");
     assert_int_equal(w->end, PLACE_DONE);
-    assert_true(clock_steady_ms() - begin < 2 * w->settings.task_stop_ms);
+    assert_true(clock_steady_ms() - begin < 2 * w->shell.settings.task_stop_ms);
     assert_int_equal(w->freed, 1);
     assert_int_equal(w->fit, 0);
     turn_until(w, &w->gone, 1);
@@ -499,9 +482,9 @@ static void a_program_that_is_not_there_is_a_status(void **state)
 {
     struct world *w = *state;
     static char nowhere[] = "/nowhere/at/all";
-    w->task.program = nowhere;
-    w->words[2] = NULL;
-    assert_int_equal(slot_new(&w->host, &w->task, &w->slot), STATUS_SYSTEM);
+    w->shell.task.program = nowhere;
+    w->shell.words[2] = NULL;
+    assert_int_equal(slot_new(&w->host, &w->shell.task, &w->slot), STATUS_SYSTEM);
     assert_null(w->slot);
     turn_for(w, 10);
     assert_int_equal(w->gone, 0);
@@ -512,8 +495,8 @@ static int warm_up(void **state)
 {
     int bad = set_up(state);
     struct world *w = *state;
-    w->words[2] = option;
-    bad |= slot_new(&w->host, &w->task, &w->slot) != STATUS_OK;
+    w->shell.words[2] = w->shell.words[1];
+    bad |= slot_new(&w->host, &w->shell.task, &w->slot) != STATUS_OK;
     slot_end(w->slot);
     w->descriptors += 2;
     return bad | tear_down(state);
