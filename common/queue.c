@@ -11,7 +11,6 @@
 #include "words.h"
 
 #include <assert.h>
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
