@@ -15,6 +15,7 @@
 
 #include "frames.h"
 #include "hub.h"
+#include "table.h"
 #include "tailer.h"
 #include "turns.h"
 
@@ -27,7 +28,7 @@ struct look;
 /* One block of memory, and what hangs on it; an idle one should be small. */
 struct channel {
     struct hub *hub;
-    struct channel *next; /* in its bucket */
+    struct table_entry entry; /* in the hub's table, by its key */
     struct follower *followers;
     struct frames frames;
     struct tail *tail;
@@ -39,7 +40,6 @@ struct channel {
     char *worker;       /* RUNNING; NULL where it has no name */
     unsigned news;      /* counts the changes of kind, number and worker */
     unsigned held;
-    uint32_t hash;             /* of the key */
     uint8_t kind;              /* enum news_kind */
     uint8_t page_count;        /* entries that a page should have */
     bool look_again;           /* the look failed, or is older than what it is to tell of */
@@ -57,9 +57,7 @@ struct hub {
     const struct queue *queue;
     struct tailer *tailer;
     uv_timer_t tick;
-    struct channel **buckets; /* a power of two of them */
-    size_t bucket_count, channels;
-    uint32_t seed;
+    struct table channels;
     uint32_t phase; /* of the next follower's beats */
     size_t followers;
     size_t waiting;              /* channels whose job waits in its line */

@@ -391,7 +391,7 @@ bool follower_ask_page(struct turn *turn)
     size_t from_length = 1 + entry_id_format(f->at, from + 1);
     size_t count_length = (size_t)snprintf(count, sizeof count, "%u", c->page_count);
     const char *argv[] = {"XRANGE", c->key, from, "+", "COUNT", count};
-    const size_t lengths[] = {6, strlen(c->key), from_length, 1, 5, count_length};
+    const size_t lengths[] = {6, c->entry.key_length, from_length, 1, 5, count_length};
     if (redis_send(c->hub->queue->redis, COUNT_OF(argv), argv, lengths, on_page, page) == STATUS_OK)
         return true;
     f->page = NULL;

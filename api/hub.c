@@ -8,7 +8,6 @@
 #include "hub.h"
 
 #include "channel.h"
-#include "id.h"
 #include "keys.h"
 #include "log.h"
 
@@ -17,7 +16,6 @@
 #include <string.h>
 
 #define TICK_MAX_MS 100
-#define BUCKETS_FIRST 256
 #define LOOKS_AT_ONCE 32
 #define PAGES_AT_ONCE 8    /* each may have megabytes */
 #define TAIL_BLOCK_MS 4000 /* what XREAD does not tell of is noticed so long after, at most 5 s */
@@ -29,68 +27,15 @@ int64_t hub_now_ms(const struct hub *h)
 
 /* ---- the table ---- */
 
-static uint32_t hash_of(const struct hub *h, const char *key)
+static struct channel *find(struct hub *h, const struct buf *key)
 {
-    uint32_t hash = h->seed;
-    for (const char *c = key; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    return hash ^ hash >> 16;
-}
-
-static struct channel **bucket_of(struct hub *h, uint32_t hash)
-{
-    return &h->buckets[hash & (h->bucket_count - 1)];
-}
-
-static struct channel *find(struct hub *h, const char *key)
-{
-    uint32_t hash = hash_of(h, key);
-    struct channel *c = *bucket_of(h, hash);
-    while (c && (c->hash != hash || strcmp(c->key, key) != 0))
-        c = c->next;
-    return c;
-}
-
-static void link_channel(struct hub *h, struct channel *c)
-{
-    struct channel **bucket = bucket_of(h, c->hash);
-    c->next = *bucket;
-    *bucket = c;
-}
-
-/* Without the memory for it, chains grow longer. */
-static void grow(struct hub *h)
-{
-    size_t count = h->bucket_count;
-    struct channel **old = h->buckets, **buckets = calloc(2 * count, sizeof(struct channel *));
-    if (!buckets)
-        return;
-    h->buckets = buckets;
-    h->bucket_count = 2 * count;
-    for (size_t i = 0; i < count; i++) {
-        for (struct channel *c = old[i], *next; c; c = next) {
-            next = c->next;
-            link_channel(h, c);
-        }
-    }
-    free(old);
-}
-
-static void add(struct hub *h, struct channel *c)
-{
-    if (++h->channels > h->bucket_count)
-        grow(h);
-    c->hash = hash_of(h, c->key);
-    link_channel(h, c);
+    struct table_entry *entry = table_find(&h->channels, key->data, key->length);
+    return entry ? CONTAINER_OF(entry, struct channel, entry) : NULL;
 }
 
 void hub_forget(struct hub *h, struct channel *c)
 {
-    struct channel **at = bucket_of(h, c->hash);
-    while (*at != c)
-        at = &(*at)->next;
-    *at = c->next;
-    h->channels--;
+    table_take(&h->channels, &c->entry);
 }
 
 /* ---- joining ---- */
@@ -99,7 +44,7 @@ bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id)
 {
     struct buf key = {0};
     key_make(&key, h->settings->key_prefix, KEY_STREAM, feature_id, chat_id);
-    bool followed = buf_ok(&key) && find(h, buf_text(&key));
+    bool followed = buf_ok(&key) && find(h, &key);
     buf_clear(&key);
     return followed || tailer_has_room(h->tailer);
 }
@@ -112,7 +57,7 @@ enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, 
     key_make(&key, h->settings->key_prefix, KEY_STREAM, feature_id, chat_id);
     if (!buf_ok(&key))
         goto out;
-    struct channel *c = find(h, buf_text(&key));
+    struct channel *c = find(h, &key);
     status = STATUS_OK;
     bool is_new = !c;
     if (is_new) {
@@ -121,7 +66,7 @@ enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, 
         status = channel_new(h, feature_id, chat_id, buf_text(&key), view->last, &c);
         if (status != STATUS_OK)
             goto out;
-        add(h, c);
+        table_put(&h->channels, &c->entry, c->key, key.length);
         snprintf(c->job, sizeof c->job, "%s", view->job);
         c->complete = view->ended;
     }
@@ -177,7 +122,7 @@ static void release(struct hub *h)
     tailer_free(h->tailer);
     turns_free(h->looks);
     turns_free(h->pages);
-    free(h->buckets);
+    table_clear(&h->channels);
     buf_clear(&h->scratch);
     free(h);
 }
@@ -188,13 +133,11 @@ struct hub *hub_new(uv_loop_t *loop, const struct settings *settings, const stru
     if (!h)
         return NULL;
     *h = (struct hub){.loop = loop, .settings = settings, .queue = queue};
-    h->seed = id_random_below(UINT32_MAX);
-    h->bucket_count = BUCKETS_FIRST;
-    h->buckets = calloc(BUCKETS_FIRST, sizeof(struct channel *));
+    bool has_table = table_init(&h->channels);
     h->looks = turns_new(LOOKS_AT_ONCE, channel_ask_look);
     h->pages = turns_new(PAGES_AT_ONCE, follower_ask_page);
     h->tailer = tailer_new(loop, settings, queue->redis, TAIL_BLOCK_MS);
-    if (!h->buckets || !h->looks || !h->pages || !h->tailer) {
+    if (!has_table || !h->looks || !h->pages || !h->tailer) {
         release(h);
         return NULL;
     }

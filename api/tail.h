@@ -6,23 +6,22 @@
 #ifndef LEAT_TAIL_H
 #define LEAT_TAIL_H
 
+#include "table.h"
 #include "tailer.h"
 
 struct lane;
 struct tracking;
 
 struct tail {
-    struct lane *lane; /* NULL: it is tracked */
-    const char *key;   /* the owner's */
-    uint32_t key_length;
+    struct lane *lane;     /* NULL: it is tracked */
+    const char *key;       /* the owner's */
     struct entry_id after; /* the last entry that was handed over */
     const struct tailer_events *events;
     void *arg;
 
-    /* tracking.c's, and tail_table.c's. */
+    /* tracking.c's. */
     struct tracking *tracking;
-    struct tail *next; /* in its bucket */
-    uint32_t hash;
+    struct table_entry entry;     /* by its key */
     uint32_t heard;               /* the tick in which it last had entries */
     uint16_t slot;                /* one more than its place in the batch under way; 0: in none */
     struct tail *before, *behind; /* in one of the two queues */

@@ -33,7 +33,6 @@ struct tail *tail_new(const char *key, struct entry_id after, const struct taile
     if (!tail)
         return NULL;
     tail->key = key;
-    tail->key_length = (uint32_t)strlen(key);
     tail->after = after;
     tail->events = events;
     tail->arg = arg;

@@ -30,7 +30,6 @@
 #include "tracking.h"
 
 #include "log.h"
-#include "tail_table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -73,7 +72,7 @@ struct tracking {
     enum tracking_answer answer;
     unsigned refusals; /* in a row */
 
-    struct tail_table tails;
+    struct table tails;
     struct queue_of_tails queued, deferred;
     struct tail *batch[BATCH_MOST]; /* NULL: left or moved meanwhile */
     uint16_t sent, answered;        /* of the batch under way; equal: there is none */
@@ -155,13 +154,22 @@ static void leave_batch(struct tracking *t, struct tail *tail)
     tail->slot = 0;
 }
 
+static struct tail *tail_of(struct table_entry *entry)
+{
+    return CONTAINER_OF(entry, struct tail, entry);
+}
+
+static void suspect(struct tracking *t, struct tail *tail)
+{
+    tail->is_suspect = true;
+    put_in_queue(t, tail);
+}
+
 static void suspect_all(struct tracking *t)
 {
     for (size_t i = 0; i < t->tails.size; i++) {
-        for (struct tail *tail = t->tails.buckets[i]; tail; tail = tail->next) {
-            tail->is_suspect = true;
-            put_in_queue(t, tail);
-        }
+        for (struct table_entry *entry = t->tails.buckets[i]; entry; entry = entry->next)
+            suspect(t, tail_of(entry));
     }
 }
 
@@ -235,7 +243,7 @@ static enum status send_read(struct tracking *t, const struct tail *tail)
     char id[ENTRY_ID_SIZE];
     size_t id_length = entry_id_format(tail->is_new ? before_of(tail->after) : tail->after, id);
     const char *argv[] = {"XREAD", "COUNT", READ_COUNT_TEXT, "STREAMS", tail->key, id};
-    const size_t lengths[] = {5, 5, strlen(READ_COUNT_TEXT), 7, tail->key_length, id_length};
+    const size_t lengths[] = {5, 5, strlen(READ_COUNT_TEXT), 7, tail->entry.key_length, id_length};
     return redis_send(t->reads, COUNT_OF(argv), argv, lengths, on_read, t);
 }
 
@@ -302,11 +310,9 @@ static void on_changes(void *arg, const struct redisReply *payload)
     for (size_t i = 0; i < redis_reply_count(payload); i++) {
         size_t length;
         const char *key = redis_reply_text(redis_reply_at(payload, i), &length);
-        struct tail *tail = tail_table_first(&t->tails, key, length);
-        for (; tail; tail = tail_table_other(tail)) {
-            tail->is_suspect = true;
-            put_in_queue(t, tail);
-        }
+        struct table_entry *entry = table_find(&t->tails, key, length);
+        for (; entry; entry = table_find_other(entry))
+            suspect(t, tail_of(entry));
     }
 }
 
@@ -429,9 +435,10 @@ static size_t sweep_bucket(struct tracking *t)
 {
     size_t count = 0;
     t->swept = (t->swept + 1) & (t->tails.size - 1);
-    for (struct tail *tail = t->tails.buckets[t->swept]; tail; tail = tail->next, count++) {
-        if (!tail->is_deferred)
-            put_in_queue(t, tail);
+    for (struct table_entry *entry = t->tails.buckets[t->swept]; entry;
+         entry = entry->next, count++) {
+        if (!tail_of(entry)->is_deferred)
+            put_in_queue(t, tail_of(entry));
     }
     return count;
 }
@@ -455,11 +462,12 @@ static void look_at_silent(struct tracking *t)
     size_t count = 0;
     for (size_t i = 0; i < t->tails.size / LOOK_TICKS + 1 && count < LOOKS_A_TICK; i++) {
         t->looked_at = (t->looked_at + 1) & (t->tails.size - 1);
-        for (struct tail *tail = t->tails.buckets[t->looked_at]; tail; tail = tail->next) {
+        struct table_entry *entry = t->tails.buckets[t->looked_at];
+        for (; entry; entry = entry->next) {
+            struct tail *tail = tail_of(entry);
             if (t->ticks - tail->heard < LOOK_TICKS || tail->is_deferred)
                 continue;
-            tail->is_suspect = true;
-            put_in_queue(t, tail);
+            suspect(t, tail);
             count++;
         }
     }
@@ -507,7 +515,7 @@ enum status tracking_follow(struct tracking *t, const char *key, struct entry_id
     tail->tracking = t;
     tail->heard = t->ticks;
     tail->is_new = true;
-    tail_table_put(&t->tails, tail);
+    table_put(&t->tails, &tail->entry, key, strlen(key));
     put_in_queue(t, tail);
     return STATUS_OK;
 }
@@ -526,7 +534,7 @@ void tracking_leave(struct tail *tail)
     struct tracking *t = tail->tracking;
     leave_batch(t, tail);
     leave_queues(t, tail);
-    tail_table_take(&t->tails, tail);
+    table_take(&t->tails, &tail->entry);
     free(tail);
 }
 
@@ -586,7 +594,7 @@ struct tracking *tracking_new(uv_loop_t *loop, const struct settings *settings,
     options.on_refused = on_changes_refused;
     options.on_payload = on_changes;
     t->changes = redis_new(&options);
-    if (!t->reads || !t->changes || !tail_table_init(&t->tails)) {
+    if (!t->reads || !t->changes || !table_init(&t->tails)) {
         tracking_free(t);
         return NULL;
     }
@@ -600,7 +608,7 @@ void tracking_free(struct tracking *t)
     t->is_freed = true;
     redis_free(t->reads);
     redis_free(t->changes);
-    tail_table_clear(&t->tails);
+    table_clear(&t->tails);
     uv_close((uv_handle_t *)&t->after_events, on_closed);
     uv_close((uv_handle_t *)&t->awake, on_closed);
     uv_close((uv_handle_t *)&t->distance, on_closed);

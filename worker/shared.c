@@ -2,7 +2,7 @@
  * shared.c: seats, and what a line, a stop and the process's end do to them. Read
  * shared.h first.
  *
- * Below is process.c; beside it lines.c and roll.c; above is crew.c, which chooses
+ * Below is process.c; beside it lines.c and table.c; above is crew.c, which chooses
  * a process for a job, and each seat's user (run.c).
  *
  * The dangerous parts. Every callback may call back into this file, for any seat:
@@ -19,8 +19,8 @@
 #include "lines.h"
 #include "log.h"
 #include "process.h"
-#include "roll.h"
 #include "spawn.h"
+#include "table.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -42,7 +42,8 @@ struct verdict {
 
 struct seat {
     struct place place;
-    struct roll_entry entry;
+    char id[JOB_ID_SIZE];
+    struct table_entry entry; /* by its id */
     struct shared *shared;
     struct place_user user; /* on_end is NULL when there is none */
     enum state state;
@@ -60,7 +61,7 @@ struct shared {
     size_t slots;
     struct process process;
     struct lines lines;
-    struct roll roll; /* every seat */
+    struct table seats; /* all of them */
     struct {
         struct seat *first, *last;
         size_t count;
@@ -113,7 +114,7 @@ static void move(struct seat *seat, enum state state)
 static void forget(struct seat *seat)
 {
     unlink_seat(seat);
-    roll_take(&seat->shared->roll, &seat->entry);
+    table_take(&seat->shared->seats, &seat->entry);
     free(seat->verdict);
     free(seat);
 }
@@ -129,7 +130,7 @@ static void forget_old(struct shared *shared)
 
 static struct seat *seat_of(const struct shared *shared, const char *id, size_t length)
 {
-    struct roll_entry *entry = roll_find(&shared->roll, id, length);
+    struct table_entry *entry = table_find(&shared->seats, id, length);
     return entry ? CONTAINER_OF(entry, struct seat, entry) : NULL;
 }
 
@@ -224,7 +225,7 @@ static void begin_stopping(struct seat *seat)
         return;
     move(seat, STOPPING);
     seat->until_ms = clock_steady_ms() + shared->host->settings->task_stop_ms;
-    int length = snprintf(line, sizeof line, "%s" STOP_WORDS, seat->entry.id);
+    int length = snprintf(line, sizeof line, "%s" STOP_WORDS, seat->id);
     if (!shared->serving)
         process_stop(&shared->process); /* it could not say that it obeys */
     else if (!process_send(&shared->process, line, (size_t)length))
@@ -512,8 +513,8 @@ enum status shared_give(struct shared *shared, const char *id, const char *line,
     seat->place.ways = &ways;
     seat->shared = shared;
     seat->user = *user;
-    snprintf(seat->entry.id, sizeof seat->entry.id, "%s", id);
-    roll_put(&shared->roll, &seat->entry);
+    snprintf(seat->id, sizeof seat->id, "%s", id);
+    table_put(&shared->seats, &seat->entry, seat->id, strlen(seat->id));
     link_seat(seat, WORKING);
     shared->given++;
     shared->users++;
@@ -579,7 +580,7 @@ static void free_shared(struct shared *shared)
     while (shared->lists[ENDED].first)
         forget(shared->lists[ENDED].first);
     lines_reset(&shared->lines);
-    roll_clear(&shared->roll);
+    table_clear(&shared->seats);
     free(shared->environment);
     free(shared);
 }
@@ -603,7 +604,7 @@ static bool prepare(struct shared *shared)
     snprintf(shared->slots_variable, sizeof shared->slots_variable, "LEAT_SLOTS=%zu",
              shared->slots);
     shared->environment = spawn_environment_with(shared->host->environment, shared->slots_variable);
-    return shared->environment && roll_init(&shared->roll, shared->slots);
+    return shared->environment && table_init(&shared->seats);
 }
 
 enum status shared_new(const struct shared_host *host, const struct task *task, size_t slots,

@@ -28,7 +28,7 @@ static int set_up(void **state)
         .feature_id = "default", .task_message_count = 2, .task_message_interval_ms = 500};
     w->context = (struct task_context){.settings = &w->settings, .container_id = "worker-box"};
     *state = w;
-    return many_init(&w->many, &w->context, 10) ? 0 : -1;
+    return many_init(&w->many, &w->context) ? 0 : -1;
 }
 
 static int tear_down(void **state)

@@ -30,7 +30,7 @@ static const struct {
     const char *name;
     const char *about;
     task_fn *run;
-    enum status (*run_many)(const struct task_context *context, size_t slots);
+    enum status (*run_many)(const struct task_context *context);
 } tasks[] = {
     {"generate_messages", "numbered messages at a steady pace", generate_messages, many_run},
 };
@@ -155,9 +155,8 @@ int main(int argc, char **argv)
     read_container_id(container_id);
     struct writer writer = {.fd = STDOUT_FILENO, .at_once = settings.task_message_interval_ms > 0};
     struct task_context context = {&settings, container_id, &writer};
-    enum status status = settings.leat_slots > 0
-                             ? tasks[row].run_many(&context, (size_t)settings.leat_slots)
-                             : run_jobs(&context, tasks[row].run);
+    enum status status = settings.leat_slots > 0 ? tasks[row].run_many(&context)
+                                                 : run_jobs(&context, tasks[row].run);
     log_end(status);
     writer_clear(&writer);
     return status == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE;

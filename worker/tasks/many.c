@@ -24,10 +24,10 @@
 #define OUT_MOST_BYTES (256 << 10)
 #define READ_BYTES (64 << 10)
 
-bool many_init(struct many *m, const struct task_context *context, size_t slots)
+bool many_init(struct many *m, const struct task_context *context)
 {
     *m = (struct many){.context = context};
-    return roll_init(&m->roll, slots);
+    return table_init(&m->jobs);
 }
 
 /* ---- jobs ---- */
@@ -54,10 +54,10 @@ static void link_job(struct many *m, struct many_job *job)
 
 static void end_job(struct many *m, struct many_job *job, const char *words, struct buf *out)
 {
-    buf_puts(out, job->entry.id);
+    buf_puts(out, job->id);
     buf_puts(out, words);
     unlink_job(m, job);
-    roll_take(&m->roll, &job->entry);
+    table_take(&m->jobs, &job->entry);
     free(job);
 }
 
@@ -68,7 +68,7 @@ void many_clear(struct many *m)
         unlink_job(m, job);
         free(job);
     }
-    roll_clear(&m->roll);
+    table_clear(&m->jobs);
 }
 
 static enum status add_job(struct many *m, const char *id, size_t length,
@@ -77,10 +77,10 @@ static enum status add_job(struct many *m, const char *id, size_t length,
     struct many_job *job = calloc(1, sizeof *job);
     if (!job)
         return STATUS_NO_MEMORY;
-    memcpy(job->entry.id, id, length);
+    memcpy(job->id, id, length);
     job->line = *line;
     job->due_ms = now_ms;
-    roll_put(&m->roll, &job->entry);
+    table_put(&m->jobs, &job->entry, job->id, length);
     link_job(m, job);
     return STATUS_OK;
 }
@@ -93,7 +93,7 @@ enum status many_take(struct many *m, const char *line, size_t length, int64_t n
     struct job_line job;
     if (id_length == 0 || id_length >= JOB_ID_SIZE)
         return STATUS_BAD_INPUT;
-    struct roll_entry *known = roll_find(&m->roll, line, id_length);
+    struct table_entry *known = table_find(&m->jobs, line, id_length);
     size_t rest = length - id_length - 1;
     if (job_line_is_stop(blank + 1, rest)) {
         if (known)
@@ -110,7 +110,7 @@ static void speak(struct many *m, struct many_job *job, const char *stamp, struc
 {
     const struct settings *settings = m->context->settings;
     if (job->number < settings->task_message_count) {
-        buf_puts(out, job->entry.id);
+        buf_puts(out, job->id);
         buf_putc(out, ' ');
         generate_messages_render(out, m->context, &job->line, job->number++, stamp);
     }
@@ -218,14 +218,14 @@ static enum status turn(struct talk *t)
     return fds[0].revents ? read_some(t) : STATUS_OK;
 }
 
-enum status many_run(const struct task_context *context, size_t slots)
+enum status many_run(const struct task_context *context)
 {
     struct talk t = {0};
     enum status status = STATUS_NO_MEMORY;
     int flags = fcntl(STDOUT_FILENO, F_GETFL);
     if (flags < 0 || fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK) != 0)
         return STATUS_SYSTEM;
-    if (many_init(&t.many, context, slots))
+    if (many_init(&t.many, context))
         status = STATUS_OK;
     while (status == STATUS_OK && (!t.ended || t.many.first || t.written < t.out.length))
         status = turn(&t);

@@ -12,12 +12,13 @@
 #ifndef LEAT_MANY_H
 #define LEAT_MANY_H
 
-#include "roll.h"
+#include "table.h"
 #include "task.h"
 
 /* One job in hand. owner: its struct many. */
 struct many_job {
-    struct roll_entry entry;
+    char id[JOB_ID_SIZE];
+    struct table_entry entry;         /* by its id */
     struct many_job *before, *behind; /* by due time */
     struct job_line line;
     int64_t number; /* of the next message */
@@ -27,12 +28,12 @@ struct many_job {
 /* Zero it, then many_init. All members are private to many.c. */
 struct many {
     const struct task_context *context;
-    struct roll roll;
+    struct table jobs;
     struct many_job *first, *last; /* the next that is due first */
 };
 
-/* many_init(m, context, slots): nobody. Borrows context. False: no memory. */
-MUST_CHECK bool many_init(struct many *m, const struct task_context *context, size_t slots);
+/* many_init(m, context): nobody. Borrows context. False: no memory. */
+MUST_CHECK bool many_init(struct many *m, const struct task_context *context);
 
 /* many_clear(m): forget all jobs. */
 void many_clear(struct many *m);
@@ -53,10 +54,10 @@ void many_speak(struct many *m, int64_t now_ms, size_t most, struct buf *out);
 int64_t many_wait_ms(const struct many *m, int64_t now_ms);
 
 /**
- * many_run(context, slots)
+ * many_run(context)
  * Read jobs from standard input and write to standard output until the input has
  * ended and every job is done. Returns as a task does.
  */
-MUST_CHECK enum status many_run(const struct task_context *context, size_t slots);
+MUST_CHECK enum status many_run(const struct task_context *context);
 
 #endif
