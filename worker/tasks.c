@@ -102,9 +102,9 @@ static bool read_number(struct task *task, size_t which, const char *mark, const
         return wrong_mark(task, numbers[which].name, "is there twice", error);
     bool good = settings_read_number(numbers[which].variable, value, number, &expected);
     /* To a process it says with 0 that it is not shared. */
-    if (which == SLOTS && (!good || *number == 0))
-        return wrong_mark(task, mark, "is not a whole number from 1 to 10000", error);
-    if (!good) {
+    if (which == SLOTS && (!good || *number == 0)) {
+        good = wrong_mark(task, mark, "is not a whole number from 1 to 10000", error);
+    } else if (!good) {
         wrong_mark(task, mark, "is not ", error);
         buf_puts(error, buf_text(&expected));
     }
