@@ -259,7 +259,7 @@ enum status queue_claim(const struct queue *q, const struct claimant *in, claim_
 {
     struct words w;
     struct step *step;
-    if (!prepare(&w, 7 + in->queue_count, &step, arg))
+    if (!prepare(&w, 8 + in->queue_count, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.claim = fn;
     words_put(&w, in->worker);
@@ -269,6 +269,7 @@ enum status queue_claim(const struct queue *q, const struct claimant *in, claim_
     words_put(&w, in->types);
     words_put_number(&w, 1 + (int64_t)id_random_below(1000));
     words_put_number(&w, (int64_t)in->most_alone);
+    words_put_number(&w, (int64_t)in->number);
     for (size_t i = 0; i < in->queue_count; i++)
         words_put(&w, in->queues[i]);
     return run(q, SCRIPT_CLAIM, &w, on_claim, step);
@@ -380,7 +381,7 @@ enum status queue_heartbeat(const struct queue *q, const struct heartbeat *in, h
 {
     struct words w;
     struct step *step;
-    if (!prepare(&w, 11 + 4 * in->count, &step, arg))
+    if (!prepare(&w, 12 + 4 * in->count, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.heartbeat = fn;
     words_put(&w, in->worker);
@@ -394,6 +395,7 @@ enum status queue_heartbeat(const struct queue *q, const struct heartbeat *in, h
     words_put(&w, in->state);
     words_put(&w, LEAT_VERSION);
     words_put_number(&w, (int64_t)in->in_hand);
+    words_put_number(&w, (int64_t)in->claims);
     for (size_t i = 0; i < in->count; i++)
         put_holding(&w, &in->jobs[i]);
     return run(q, SCRIPT_HEARTBEAT, &w, on_heartbeat, step);

@@ -112,6 +112,7 @@ struct claimant {
     const char *types; /* which the worker runs, each between spaces: " a b " */
     size_t most;       /* at most CLAIM_MOST are given */
     size_t most_alone; /* of them, those that are to have a process of their own */
+    uint64_t number;   /* which claim of this worker it is, from 1 */
 };
 
 #define CLAIM_MOST 100
@@ -197,7 +198,9 @@ struct heartbeat {
     const char *types;  /* as in struct claimant */
     const char *state;  /* serving, quiet or draining */
     int64_t since_ms;   /* wall clock: when the worker started */
-    bool complete; /* no claim is under way: jobs leased to this worker and not named go back */
+    bool complete;   /* no claim is under way: jobs leased to this worker and not named go back */
+    uint64_t claims; /* how many it has sent: one that arrives later than a newer claim returns
+                        nothing */
 };
 
 struct heartbeat_result {

@@ -35,6 +35,7 @@ struct claims {
     uv_timer_t timer;
     struct buf keys[SETTINGS_NAMES_MOST]; /* of the wake lists */
     int64_t due_in_ms;                    /* as the last claim said */
+    uint64_t sent;                        /* claims so far */
     bool quiet;
     bool stopped;
 };
@@ -154,6 +155,7 @@ static void claim(struct claims *c)
     if (claimant.most == 0)
         return;
     claimant.queues = queues_turn(c->options.queues);
+    claimant.number = ++c->sent;
     c->phase = CLAIMING;
     if (queue_claim(c->options.queue, &claimant, on_claimed, c) != STATUS_OK)
         pause_a_while(c);
@@ -176,6 +178,11 @@ void claims_set_quiet(struct claims *c, bool quiet)
 bool claims_is_asking(const struct claims *c)
 {
     return c->phase == CLAIMING;
+}
+
+uint64_t claims_sent(const struct claims *c)
+{
+    return c->sent;
 }
 
 void claims_stop(struct claims *c)

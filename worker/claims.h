@@ -65,6 +65,9 @@ void claims_set_quiet(struct claims *c, bool quiet);
 /* claims_is_asking(c): whether a claim is under way: jobs may be ours that we do not know yet. */
 bool claims_is_asking(const struct claims *c);
 
+/* claims_sent(c): how many claims there were so far. */
+uint64_t claims_sent(const struct claims *c);
+
 /* claims_stop(c): claim no more. on_stopped comes later where a claim is under way. */
 void claims_stop(struct claims *c);
 

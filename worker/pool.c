@@ -273,6 +273,7 @@ static void gather(void *arg, struct heartbeat *in, struct holding *jobs, size_t
         jobs[i] = *run_holding(pool->runs[i]);
     in->count = pool->run_count;
     in->complete = !claims_is_asking(pool->claims);
+    in->claims = claims_sent(pool->claims);
     in->state = state_word(pool->phase);
 }
 

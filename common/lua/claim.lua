@@ -1,7 +1,8 @@
 -- claim: become the owner of waiting jobs.
 --
 -- ARGV: 1 worker, 2 most (100 at most), 3 lease_ms, 4 stream ttl, 5 types (" a b "),
---       6 a random number from 1 to 1000, 7 most that are to be alone, 8… queues
+--       6 a random number from 1 to 1000, 7 most that are to be alone, 8 which claim of the worker it is,
+--       from 1, 9… queues
 -- Answers {{more, passed, due_in_ms}, {id, owner, type, feature, chat, payload, A, number, timeout_ms,
 -- max_attempts, waited_ms, alone (1|0)}, …}; the numbers 0 where the job did not ask.
 --
@@ -161,7 +162,7 @@ local function look_at(queue)
     end
 end
 -- A queue whose keys are broken is left out.
-for i = 8, #ARGV do pcall(function() look_at(ARGV[i]) end) end
+for i = 9, #ARGV do pcall(function() look_at(ARGV[i]) end) end
 local share = math.ceil(waiting / math.max(1, redis.call('ZCARD', key_workers())))
 local most = math.max(1, math.min(tonumber(ARGV[2]), 100, share))
 local more, passed, due_in = 0, 0, -1
@@ -174,12 +175,13 @@ for _, queue in ipairs(open) do
     local next = redis.call('ZRANGE', key_delayed(queue), 0, 0, 'WITHSCORES')[2]
     if next and (due_in < 0 or next - now < due_in) then due_in = math.max(0, next - now) end
 end
-local held = {}
+-- No heartbeat that was sent before takes these for lost (heartbeat.lua).
+local held = {'claims', ARGV[8]}
 for i = 2, #jobs do
     held[#held + 1] = 'job:' .. jobs[i][1]
     held[#held + 1] = jobs[i][2]
 end
-if #held > 0 then
+if #jobs > 1 then
     redis.call('HSET', key_worker(worker), unpack(held))
     redis.call('PEXPIRE', key_worker(worker), 3 * lease)
 end

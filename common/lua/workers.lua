@@ -8,7 +8,7 @@ for _, name in ipairs(names) do
         local job = string.match(flat[i], '^job:(.*)$')
         if job then
             ids[#ids + 1] = job
-        elseif flat[i] ~= 'jobs' then
+        elseif flat[i] ~= 'jobs' and flat[i] ~= 'claims' then
             record[#record + 1] = flat[i]
             record[#record + 1] = flat[i + 1]
         end

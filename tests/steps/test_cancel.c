@@ -17,7 +17,8 @@ static void assert_cancelled(struct rig *rig, const char *chat, const char *job)
     assert_about(rig_ttl(rig, "job:%s", job), 60000, 5000);
     assert_cli(rig, "0",
                "EXISTS queue:default:running queue:default:deadlines "
-               "queue:default:delayed queue:default:5 queue:default:5:f worker:w1");
+               "queue:default:delayed queue:default:5 queue:default:5:f");
+    assert_int_equal(rig_in_hand(rig, "w1"), 0);
 
     char *before = rig_dump(rig);
     out = rig_cancel(rig, chat, "");

@@ -391,7 +391,7 @@ static void more_jobs_that_are_to_run_alone_than_there_is_room_for_keep_their_pl
     for (int i = 2; i >= 0; i--)
         rig_hand_back_as(rig, &claims[i], &lost);
     rig_put(rig, "d");
-    struct claimant who = {"w1", &rig->settings.worker_queues, 1, " generate_messages ", 10, 1};
+    struct claimant who = {"w1", &rig->settings.worker_queues, 1, " generate_messages ", 10, 1, 0};
     struct claims out = rig_claim_as(rig, &who);
     assert_int_equal(out.count, 2);
     assert_string_equal(out.jobs[0].chat, "a");

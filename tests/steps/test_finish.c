@@ -15,7 +15,8 @@ static void assert_out_of_every_list(struct rig *rig)
 {
     assert_cli(rig, "0",
                "EXISTS queue:default:running queue:default:deadlines "
-               "queue:default:delayed queue:default:5 queue:default:5:f worker:w1");
+               "queue:default:delayed queue:default:5 queue:default:5:f");
+    assert_int_equal(rig_in_hand(rig, "w1"), 0);
 }
 
 /* The step once more, as after a lost answer. */
@@ -126,7 +127,8 @@ static void a_failed_attempt_is_delayed_and_its_messages_stay(void **state)
     assert_int_equal(rig_ttl(rig, "stream:f:c"), -1);
     assert_int_equal(rig_ttl(rig, "chat:f:c"), -1);
     assert_int_equal(rig_ttl(rig, "job:%s", c.id), -1);
-    assert_cli(rig, "0", "EXISTS queue:default:running queue:default:deadlines worker:w1");
+    assert_cli(rig, "0", "EXISTS queue:default:running queue:default:deadlines");
+    assert_int_equal(rig_in_hand(rig, "w1"), 0);
     const char *history = cli(rig, "HGET job:%s history", c.id);
     assert_non_null(strstr(history, "\"what\":\"failure\""));
     assert_non_null(strstr(history, "\"reason\":\"exit\""));

@@ -41,6 +41,29 @@ static void what_a_worker_holds_is_known_again_when_its_hash_was_lost(void **sta
     assert_int_equal(rig_beat(rig, "w1", NULL, 0, true).returned, 1);
 }
 
+/* Written into a connection that was cut, and delivered when the network is whole again. */
+static void a_heartbeat_that_comes_after_a_newer_claim_returns_nothing(void **state)
+{
+    struct rig *rig = *state;
+    rig_put(rig, "a");
+    const struct claimant who = {
+        "w1", &rig->settings.worker_queues, 1, " generate_messages ", 1, 1, .number = 7};
+    assert_int_equal(rig_claim_as(rig, &who).count, 1);
+    struct heartbeat in = {.worker = "w1",
+                           .queues = "default",
+                           .types = " generate_messages ",
+                           .state = "serving",
+                           .complete = true,
+                           .claims = 6};
+    assert_int_equal(rig_beat_as(rig, &in).returned, 0);
+    assert_cli(rig, "1", "ZCARD queue:default:running");
+    in.claims = 7;
+    assert_int_equal(rig_beat_as(rig, &in).returned, 1);
+    in.claims = 6;
+    assert_int_equal(rig_claim_as(rig, &who).count, 1);
+    assert_int_equal(rig_beat_as(rig, &in).returned, 0);
+}
+
 static void a_heartbeat_keeps_streams_at_no_less_than_half_their_time(void **state)
 {
     struct rig *rig = *state;
@@ -127,7 +150,7 @@ static void what_is_handed_back_stands_at_the_head_of_its_line(void **state)
     assert_true(rig_hand_back(rig, &c).was_ours);
     assert_cli(rig, "waiting 0 0 (nil)", "HMGET job:%s state attempts deaths owner", c.id);
     assert_cli(rig, "0", "ZCARD queue:default:running");
-    assert_cli(rig, "0", "EXISTS worker:w1");
+    assert_int_equal(rig_in_hand(rig, "w1"), 0);
     assert_int_equal(rig_ttl(rig, "stream:f:a"), -1);
     assert_int_equal(rig_ttl(rig, "chat:f:a"), -1);
     assert_int_equal(cli_number(rig, "ZSCORE queue:default:deadlines %s", c.id),
@@ -198,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_heartbeat_says_who_is_alive),
         RIG_TEST(a_heartbeat_extends_leases),
+        RIG_TEST(a_heartbeat_that_comes_after_a_newer_claim_returns_nothing),
         RIG_TEST(what_a_worker_holds_is_known_again_when_its_hash_was_lost),
         RIG_TEST(a_heartbeat_keeps_streams_at_no_less_than_half_their_time),
         RIG_TEST(a_heartbeat_tells_what_is_not_held_any_more),

@@ -539,7 +539,8 @@ static void many_attempts_end_in_one_step(void **state)
     assert_int_equal(out.results[2].state, JOB_WAITING);
     assert_int_equal(out.results[3].outcome, FINISH_FENCED);
     assert_true(rig_look(rig, "a").ended);
-    assert_cli(rig, "0", "EXISTS queue:default:running worker:w1");
+    assert_cli(rig, "0", "EXISTS queue:default:running");
+    assert_int_equal(rig_in_hand(rig, "w1"), 0);
 }
 
 int main(void)

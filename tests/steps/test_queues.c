@@ -10,7 +10,7 @@ static const char *const both[] = {"default", "slow"}, *const turned[] = {"slow"
 static struct claims claim_from(struct rig *rig, const char *const *queues, size_t count,
                                 const char *types)
 {
-    const struct claimant who = {"w1", queues, count, types, 10, 10};
+    const struct claimant who = {"w1", queues, count, types, 10, 10, 0};
     return rig_claim_as(rig, &who);
 }
 
@@ -70,7 +70,7 @@ static void a_queue_that_a_full_claim_does_not_get_to_keeps_its_counters(void **
     put_in_feature(rig, "f", "a", "generate_messages");
     put_in_feature(rig, "g", "b", "generate_messages");
     put_in_feature(rig, "g", "c", "generate_messages");
-    const struct claimant one = {"w1", both, 2, " generate_messages ", 1, 1};
+    const struct claimant one = {"w1", both, 2, " generate_messages ", 1, 1, 0};
     struct claims claims = rig_claim_as(rig, &one);
     assert_int_equal(claims.count, 1);
     assert_string_equal(claims.jobs[0].feature, "f");

@@ -37,7 +37,8 @@ static void a_lease_that_is_over_is_a_death_and_the_job_is_first_in_line(void **
     cli(rig, "ZADD queue:default:running 1 %s", c.id);
     assert_reaped(rig, 1, 0, 0);
     assert_cli(rig, "waiting 0 1 (nil)", "HMGET job:%s state attempts deaths owner", c.id);
-    assert_cli(rig, "0", "EXISTS worker:w1 queue:default:running");
+    assert_cli(rig, "0", "EXISTS queue:default:running");
+    assert_int_equal(rig_in_hand(rig, "w1"), 0);
     assert_int_equal(rig_ttl(rig, "stream:f:a"), -1);
     assert_non_null(strstr(cli(rig, "HGET job:%s history", c.id), "worker_lost"));
     assert_reaped(rig, 0, 0, 0);

@@ -276,7 +276,7 @@ static void on_claim(void *arg, enum status status, const struct claim_result *r
 struct claims rig_claim(struct rig *rig, const char *worker, size_t most)
 {
     const struct claimant who = {
-        worker, &rig->settings.worker_queues, 1, " generate_messages ", most, most};
+        worker, &rig->settings.worker_queues, 1, " generate_messages ", most, most, 0};
     return rig_claim_as(rig, &who);
 }
 
@@ -350,28 +350,43 @@ static void on_beat(void *arg, enum status status, const struct heartbeat_result
         out->held[i] = result->held[i];
 }
 
+long rig_in_hand(struct rig *rig, const char *worker)
+{
+    return (long)cli_number(rig,
+                            "EVAL 'local n = 0; for _, field in "
+                            "ipairs(redis.call(\"HKEYS\", KEYS[1])) do "
+                            "if field:sub(1, 4) == \"job:\" then n = n + 1 end end; return n' "
+                            "1 worker:%s",
+                            worker);
+}
+
+struct beaten rig_beat_as(struct rig *rig, const struct heartbeat *in)
+{
+    struct beaten out = {0};
+    struct answer answer = {&out, false};
+    enum status sent = queue_heartbeat(&rig->queue, in, on_beat, &answer);
+    if (finish_step(rig, sent, &answer) != STATUS_OK)
+        out.status = sent;
+    return out;
+}
+
 struct beaten rig_beat(struct rig *rig, const char *worker, const struct claim *jobs, size_t count,
                        bool complete)
 {
     struct holding holdings[CLAIMS_MOST];
-    struct beaten out = {0};
-    struct answer answer = {&out, false};
     for (size_t i = 0; i < count; i++)
         holdings[i] = hold(&jobs[i]);
-    struct heartbeat in = {.worker = worker,
-                           .jobs = holdings,
-                           .count = count,
-                           .in_hand = count,
-                           .capacity = 10,
-                           .queues = "default",
-                           .types = " generate_messages ",
-                           .state = "serving",
-                           .since_ms = 1234,
-                           .complete = complete};
-    enum status sent = queue_heartbeat(&rig->queue, &in, on_beat, &answer);
-    if (finish_step(rig, sent, &answer) != STATUS_OK)
-        out.status = sent;
-    return out;
+    const struct heartbeat in = {.worker = worker,
+                                 .jobs = holdings,
+                                 .count = count,
+                                 .in_hand = count,
+                                 .capacity = 10,
+                                 .queues = "default",
+                                 .types = " generate_messages ",
+                                 .state = "serving",
+                                 .since_ms = 1234,
+                                 .complete = complete};
+    return rig_beat_as(rig, &in);
 }
 
 static void on_finish(void *arg, enum status status, const struct finish_result *result)

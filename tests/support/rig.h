@@ -136,6 +136,12 @@ struct beaten {
 struct beaten rig_beat(struct rig *rig, const char *worker, const struct claim *jobs, size_t count,
                        bool complete);
 
+/* rig_in_hand(rig, worker): how many jobs Redis has noted for it. */
+long rig_in_hand(struct rig *rig, const char *worker);
+
+/* rig_beat_as(rig, in): with everything of one's own. */
+struct beaten rig_beat_as(struct rig *rig, const struct heartbeat *in);
+
 struct finished {
     enum status status;
     struct finish_result result;
