@@ -24,10 +24,11 @@ $(DEPS)/%: scripts/install-deps
 	@mkdir -p $(@D)
 	@touch $@
 
-PACKAGES := libuv hiredis libmicrohttpd libcjson uuid nettle
+PACKAGES := libuv hiredis libmicrohttpd libcjson uuid nettle libcurl
 FLAGS_DEPEND := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIBS_COMMON  := -luv -lhiredis -lcjson -luuid -lnettle
 LIBS_API     := -lmicrohttpd $(LIBS_COMMON)
+LIBS_TASK    := -lcurl $(LIBS_COMMON)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wformat=2 -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Werror
@@ -85,7 +86,7 @@ $(OUT)/leat-worker: $(OBJ)/worker/main.o $(LIB_WORKER) $(LIB_COMMON)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_COMMON)
 
 $(OUT)/leat-task: $(OBJ)/worker/tasks/main.o $(LIB_TASK) $(LIB_COMMON)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_COMMON)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_TASK)
 
 $(OUT)/leat-fsck: $(OBJ)/fsck/main.o $(LIB_FSCK) $(LIB_COMMON)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_COMMON)
@@ -103,7 +104,7 @@ $(LIB_COMMON) $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_FSCK) $(LIB_LOAD):
 
 # A test program: its own file, what tests/support offers, and the archives.
 SUPPORT_OBJ := $(call objects,$(wildcard tests/support/*.c))
-$(OUT)/unit/% $(OUT)/steps/%: LIBS_TEST = -lcmocka $(LIBS_API)
+$(OUT)/unit/% $(OUT)/steps/%: LIBS_TEST = -lcmocka -lcurl $(LIBS_API)
 $(OUT)/unit/%: $(OBJ)/tests/unit/%.o $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_FSCK) $(LIB_LOAD) $(LIB_COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_TEST)

@@ -15,6 +15,7 @@
 #include "gateway.h"
 #include "hub.h"
 #include "job_input.h"
+#include "render.h"
 #include "reply.h"
 #include "request.h"
 
@@ -25,6 +26,9 @@ struct visit_asked {
     struct request request;
     char key[VISIT_KEY_SIZE]; /* Idempotency-Key; "" for none */
     char id[JOB_ID_SIZE];     /* of the job that this request may start */
+    struct render_options render;
+    bool cancels;    /* when nobody follows the job here any more, it is cancelled after 2 s */
+    bool if_running; /* GET: 204 unless the chat's job is alive */
 };
 
 struct visit {
