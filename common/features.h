@@ -20,7 +20,8 @@
  * there are models, else generate_messages. A key never stands in the file: api_key_env
  * names the variable that holds it, in the environment of the task's worker.
  *
- * A feature that is not in the file is as if there were no file. The worker hands the
+ * A feature's name has 1 to 64 of A-Z a-z 0-9 _ . -
+ * One that is not in the file is as if there were no file. The worker hands the
  * feature's object to its task with the job (member `feature` of the job's line).
  *
  * A struct features is never changed once it was read. Thread: any.

@@ -51,6 +51,7 @@ struct row {
 static const struct row table[] = {
     {"FEATURE_ID", KIND_NAME, WORKER | TASK, AT(feature_id), 0, 0, "default", "the container's feature; messages show it as container_feature_id"},
     {"LOG_LEVEL", KIND_TEXT, ALL, AT(log_level), 0, 0, "info", "debug, info, warn, error or none"},
+    {"FEATURES_FILE", KIND_TEXT, BOTH, AT(features_file), 0, 0, "", "JSON file that says which features there are, and what runs them; read again at SIGHUP"},
 
     {"REDIS_HOST", KIND_TEXT, REDIS, AT(redis_host), 0, 0, "127.0.0.1", "name or address of Redis, resolved at every reconnect"},
     {"REDIS_PORT", KIND_NUMBER, REDIS, AT(redis_port), 1, 65535, "6379", "its port"},

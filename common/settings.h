@@ -26,6 +26,7 @@ struct settings {
     /* Texts are borrowed from the environment, or static; never NULL. */
     const char *feature_id;
     const char *log_level;
+    const char *features_file;
 
     const char *redis_host;
     const char *redis_socket;
