@@ -37,6 +37,7 @@
 #include "job.h"
 
 #define RENDER_HELD_BYTES (1 << 20)
+#define RENDER_WHOLE_BYTES (8 << 20) /* of one with `whole`; beyond, the answer is an error */
 
 enum render_format { RENDER_RAW, RENDER_OPENAI, RENDER_AI_SDK, RENDER_AG_UI };
 
@@ -62,6 +63,14 @@ MUST_CHECK struct render *render_new(const struct render_options *options, const
 
 /* render_free(r): NULL is harmless. */
 void render_free(struct render *r);
+
+/**
+ * render_history(r, messages, length)
+ * AG_UI: the messages that the client sent along, a checked list in JSON; before render_begin.
+ * A MESSAGES_SNAPSHOT is all of a conversation, and a client drops what it does not name: so they
+ * go before ours (but for those that have ours' ids). Copies. False: no memory.
+ */
+MUST_CHECK bool render_history(struct render *r, const char *messages, size_t length);
 
 /* render_begin(r, out): the first frames, before any entry. Once. */
 void render_begin(struct render *r, struct buf *out);
