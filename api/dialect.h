@@ -68,6 +68,7 @@ struct fold {
     bool gave_before, gave_step;   /* something to show: before this step, in it */
     bool spoke_before, spoke_step; /* the same of the answer itself: text, reasoning, a call */
     unsigned steps;                /* how many began in this attempt */
+    unsigned calls_before;         /* how many calls there were before the last step */
     unsigned plain;                /* how many parts of plain text */
     struct buf plain_id;           /* of the open one; empty: none is open */
     struct buf finish;             /* finishReason, a string; empty: not said */

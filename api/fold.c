@@ -335,6 +335,7 @@ static void start_step(struct render *r, const struct part *part, struct buf *ou
     f->gave_before |= f->gave_step;
     f->spoke_before |= f->spoke_step;
     f->gave_step = f->spoke_step = false;
+    f->calls_before = f->parts.calls;
     f->steps++;
     f->step_open = true;
     give(r, part, NULL, out);
@@ -358,6 +359,7 @@ static void reset_step(struct render *r, struct buf *out)
     }
     buf_reset(&f->plain_id);
     remove_parts(r, f->steps);
+    f->parts.calls = f->calls_before;
     f->gave_step = f->spoke_step = false;
 }
 

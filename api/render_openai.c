@@ -154,6 +154,17 @@ static bool take_back_step(struct render *r, struct buf *out)
 
 /* ---- the end ---- */
 
+/* Calls that the client is to answer. */
+static bool asks(const struct render *r)
+{
+    const struct parts *parts = &r->fold.parts;
+    for (size_t i = 0; i < parts->count; i++) {
+        if (parts->list[i].kind == KNOWN_CALL && !parts->list[i].answered)
+            return true;
+    }
+    return false;
+}
+
 static const char *finish_reason(const struct render *r)
 {
     const char *said = buf_text(&r->fold.finish);
@@ -161,7 +172,7 @@ static const char *finish_reason(const struct render *r)
         return "\"length\"";
     if (strcmp(said, "\"content-filter\"") == 0)
         return "\"content_filter\"";
-    if (strcmp(said, "\"tool-calls\"") == 0 || (!*said && r->fold.parts.calls > 0))
+    if (strcmp(said, "\"tool-calls\"") == 0 || (!*said && asks(r)))
         return "\"tool_calls\"";
     return "\"stop\"";
 }

@@ -12,6 +12,7 @@
 #include "render.h"
 
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -290,7 +291,7 @@ static inline void check_ag_ui_end(struct check *c, const cJSON *json, const cha
 
 static inline void check_ag_ui(struct check *c, const cJSON *json)
 {
-    const char *type = check_text(c, json, "type"), *id;
+    const char *type = check_text(c, json, "type");
     const char *what = strrchr(type, '_') ? strrchr(type, '_') + 1 : "";
     check_that(c, (c->frames == 0) == check_is(type, "RUN_STARTED"), "a run begins in the middle");
     if (check_is(type, "RUN_FINISHED") || check_is(type, "RUN_ERROR")) {
@@ -302,7 +303,7 @@ static inline void check_ag_ui(struct check *c, const cJSON *json)
     } else if (strncmp(type, "REASONING_MESSAGE_", 18) == 0) {
         check_bracket(c, &c->thinking, check_text(c, json, "messageId"), what);
     } else if (check_is(type, "TOOL_CALL_RESULT")) {
-        id = check_text(c, json, "messageId");
+        check_text(c, json, "messageId");
         check_text(c, json, "content");
         check_that(c, !check_has(&c->calls, check_text(c, json, "toolCallId")),
                    "the result of a call that is open");
