@@ -35,7 +35,9 @@ static const char *const answers[][MESSAGES_MOST] = {
      "\"errorText\":\"cut\"}",
      "{\"type\":\"tool-output-error\",\"toolCallId\":\"c\",\"errorText\":\"cut\"}",
      "{\"type\":\"start-step\"}", "{\"type\":\"text-delta\",\"id\":\"t\",\"delta\":\"so\"}",
-     "{\"type\":\"tool-output-denied\",\"toolCallId\":\"a\"}"},
+     "{\"type\":\"tool-output-denied\",\"toolCallId\":\"a\"}",
+     "{\"type\":\"tool-input-start\",\"toolCallId\":\"e\",\"toolName\":\"sun\"}",
+     "{\"type\":\"tool-output-available\",\"toolCallId\":\"e\",\"output\":1}"},
     /* plain, with things of the application between */
     {"{\"message\":\"one\"}", "{\"message\":\"two\"}", "{\"type\":\"data-x\",\"data\":null}",
      "{\"n\":1}", "plain", "{\"type\":\"source-url\",\"sourceId\":\"s\",\"url\":\"u\"}",
