@@ -144,7 +144,7 @@ enum status admin_schedule_put(const struct queue *q, const struct schedule *in,
 {
     const struct job_options *o = &in->options;
     struct words w;
-    if (!words_init(&w, 2 + 2 * 13))
+    if (!words_init(&w, 2 + 2 * 14))
         return STATUS_NO_MEMORY;
     words_put(&w, in->name);
     words_put_number(&w, next_ms);
@@ -154,6 +154,7 @@ enum status admin_schedule_put(const struct queue *q, const struct schedule *in,
     put_text_field(&w, "type", in->type);
     put_text_field(&w, "feature_id", in->feature_id);
     put_text_field(&w, "chat_id", in->chat_id);
+    put_text_field(&w, "own_queue", in->queue);
     put_text_field(&w, "body_hash", in->body_hash);
     if (in->payload) {
         words_put(&w, "payload");

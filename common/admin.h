@@ -110,6 +110,7 @@ struct schedule {
     const char *type;
     const char *feature_id;
     const char *chat_id; /* NULL: a job of its own each time */
+    const char *queue;   /* where its jobs go unless the feature has a route; NULL or "": default */
     const char *payload; /* NULL for none */
     size_t payload_length;
     const char *body_hash;

@@ -164,7 +164,7 @@ enum status queue_enqueue(const struct queue *q, const struct enqueue *in, enque
     const struct settings *s = q->settings;
     struct words w;
     struct step *step;
-    if (!prepare(&w, 20, &step, arg))
+    if (!prepare(&w, 21, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.enqueue = fn;
     words_put(&w, in->id);
@@ -181,6 +181,7 @@ enum status queue_enqueue(const struct queue *q, const struct enqueue *in, enque
     words_put_number(&w, s->queue_max_bytes);
     words_put_number(&w, s->idempotency_ttl_ms);
     words_put_number(&w, s->stream_ttl_ms);
+    words_put(&w, in->queue);
     return run(q, SCRIPT_ENQUEUE, &w, on_enqueue, step);
 }
 

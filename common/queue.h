@@ -35,6 +35,7 @@ struct enqueue {
     const char *type; /* e.g. generate_messages */
     const char *feature_id;
     const char *chat_id; /* NULL: a job without a chat; its id takes the chat's place */
+    const char *queue;   /* where it goes unless its feature has a route; NULL or "": default */
     const char *payload; /* the body as the task will see it; NULL for none */
     size_t payload_length;
     const char

@@ -3,7 +3,8 @@
 -- ARGV: 1 id, 2 type, 3 feature, 4 chat ('' for a job without one), 5 payload, 6 has payload (1|0),
 --       7 body hash, 8 key, 9 if_busy (reject|replace), 10 priority, 11 deadline_ms, 12 delay_ms,
 --       13 run at (0: now), 14 timeout_ms, 15 max_attempts, 16 retention_ms (0 each: not asked for),
---       17 most waiting, 18 most bytes, 19 key ttl, 20 stream ttl
+--       17 most waiting, 18 most bytes, 19 key ttl, 20 stream ttl,
+--       21 the feature's own queue ('': none)
 -- Answers {outcome, job, state, look…}. Repeated with the same id: STARTED again, and nothing changes.
 local id, feature, hash, key = ARGV[1], ARGV[3], ARGV[7], ARGV[8]
 local chat = ARGV[4] ~= '' and ARGV[4] or id
@@ -42,7 +43,7 @@ if fits then return {'JOINED', current, state, there} end
 if alive and ARGV[9] ~= 'replace' then return {'BUSY', current, state, there} end
 
 local now, counters, size = now_ms(), {}, #ARGV[5]
-local queue = queue_for(feature)
+local queue = queue_for(feature, ARGV[21])
 -- Whoever is replaced before it ran leaves its place.
 local room, freed = tonumber(ARGV[17]), 0
 if state == 'waiting' or state == 'delayed' then
@@ -63,6 +64,10 @@ if ARGV[13] == '0' then ask('delay', ARGV[12]) end
 ask('timeout_ms', ARGV[14])
 ask('max_attempts', ARGV[15])
 ask('retention_ms', ARGV[16])
+if ARGV[21] ~= '' then
+    fields[#fields + 1] = 'own_queue'
+    fields[#fields + 1] = ARGV[21]
+end
 if ARGV[6] == '1' then
     fields[#fields + 1] = 'payload'
     fields[#fields + 1] = ARGV[5]

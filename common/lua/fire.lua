@@ -17,11 +17,11 @@ local function put_job()
     local feature, chat = s.feature_id, s.chat_id or ARGV[5]
     local there, info = look(feature, chat)
     if is_alive(there[2]) or there[3] == 'foreign' or there[3] == 'broken' then return 'busy' end
-    local queue, size = queue_for(feature), #(s.payload or '')
+    local queue, size = queue_for(feature, s.own_queue), #(s.payload or '')
     if is_full(count(counters, queue, now), queue, size, {ARGV[6], ARGV[7]}) then return 'full' end
     local fields = {'schedule', name, 'occasion', ARGV[2], 'identity',
         s.body_hash and s.body_hash ~= '' and 'body:' .. s.body_hash or ''}
-    for _, field in ipairs({'payload', 'timeout_ms', 'max_attempts', 'retention_ms'}) do
+    for _, field in ipairs({'payload', 'timeout_ms', 'max_attempts', 'retention_ms', 'own_queue'}) do
         if s[field] then
             fields[#fields + 1] = field
             fields[#fields + 1] = s[field]

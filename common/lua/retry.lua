@@ -6,7 +6,7 @@
 -- Of a page: {retried, busy, left, cursor, full (1|0)}. A page ends with the queue's limit, and after
 -- 4 MiB of bodies; its cursor then goes on where it ended.
 local now, counters, limits = now_ms(), {}, {ARGV[4], ARGV[5]}
-local kept = {'payload', 'identity', 'timeout_ms', 'max_attempts', 'retention_ms', 'schedule'}
+local kept = {'payload', 'identity', 'timeout_ms', 'max_attempts', 'retention_ms', 'schedule', 'own_queue'}
 
 -- What the old one asked for, and where it came from.
 local function asked(old, id)
@@ -32,7 +32,7 @@ local function retry(id, new)
     if is_alive(there[2]) or there[3] == 'foreign' or there[3] == 'broken' then
         return {'BUSY', there[1], there[2]}
     end
-    local queue = queue_for(old.feature_id)
+    local queue = queue_for(old.feature_id, old.own_queue)
     local c = count(counters, queue, now)
     if is_full(c, queue, old.size, limits) then return {'FULL', '', ''} end
     local job = {type = old.type, queue = queue, feature_id = old.feature_id, chat_id = old.chat_id,

@@ -469,9 +469,10 @@ end
 
 -- ---- a new job ----
 
--- The queue that a feature's new jobs go to.
-local function queue_for(feature)
-    return redis.call('HGET', key_routes(), feature) or 'default'
+-- The queue that a feature's new jobs go to: an operator's route goes before the queue that the file
+-- of features has for it; own: that one, false or '' for none.
+local function queue_for(feature, own)
+    return redis.call('HGET', key_routes(), feature) or own and own ~= '' and own or 'default'
 end
 
 -- Whether it would take one more job of this size. limits: {most waiting, most bytes}.

@@ -472,6 +472,28 @@ static void a_feature_goes_to_its_route(void **state)
     assert_int_equal(rig_claim(rig, "w1", 1).count, 1);
 }
 
+static void a_feature_of_the_file_goes_to_its_own_queue_unless_it_has_a_route(void **state)
+{
+    struct rig *rig = *state;
+    struct enqueue in = question_with("c", "{}"), plain = question_with("d", "{}");
+    in.queue = "llm";
+    struct enqueued out = put_in(rig, &in, ENQUEUE_STARTED);
+    assert_cli(rig, "llm llm", "HMGET job:%s queue own_queue", out.job);
+    assert_cli(rig, out.job, "LRANGE queue:llm:5:f 0 -1");
+    assert_cli(rig, "llm", "SMEMBERS queues");
+    assert_repeatable(rig, &in, &out);
+
+    out = put_in(rig, &plain, ENQUEUE_STARTED);
+    assert_cli(rig, "default (nil)", "HMGET job:%s queue own_queue", out.job);
+
+    cli(rig, "HSET routes f slow");
+    struct enqueue led = question_with("e", "{}");
+    led.queue = "llm";
+    out = put_in(rig, &led, ENQUEUE_STARTED);
+    assert_cli(rig, "slow llm", "HMGET job:%s queue own_queue", out.job);
+    assert_repeatable(rig, &led, &out);
+}
+
 static void a_prefix_begins_every_key(void **state)
 {
     struct rig *rig = *state;
@@ -564,6 +586,7 @@ int main(void)
         RIG_TEST(a_queue_is_full_by_count_delayed_ones_included),
         RIG_TEST(a_queue_is_full_by_bytes),
         RIG_TEST(a_feature_goes_to_its_route),
+        RIG_TEST(a_feature_of_the_file_goes_to_its_own_queue_unless_it_has_a_route),
         RIG_TEST(a_prefix_begins_every_key),
         RIG_TEST(sixty_four_equal_questions_at_once_start_one_job),
     };

@@ -437,6 +437,17 @@ static void a_dead_job_is_retried_as_a_new_one(void **state)
     assert_int_equal(stop(rig, dead.id).outcome, STOP_ENDED);
 }
 
+static void a_retried_job_goes_to_the_queue_of_its_feature(void **state)
+{
+    struct rig *rig = *state;
+    struct claim dead = rig_bury(rig, "a", "1");
+    struct enqueue fresh = question("x");
+    cli(rig, "HSET job:%s own_queue llm", dead.id);
+    assert_int_equal(retry(rig, dead.id, fresh.id).result.outcome, RETRY_STARTED);
+    assert_cli(rig, "llm llm", "HMGET job:%s queue own_queue", fresh.id);
+    assert_cli(rig, fresh.id, "LRANGE queue:llm:5:f 0 -1");
+}
+
 static void a_retry_is_refused_where_it_makes_no_sense(void **state)
 {
     struct rig *rig = *state;
@@ -565,6 +576,7 @@ int main(void)
         RIG_TEST(the_oldest_dead_are_purged),
         RIG_TEST(the_dead_are_bounded_by_their_bytes_and_their_age),
         RIG_TEST(a_dead_job_is_retried_as_a_new_one),
+        RIG_TEST(a_retried_job_goes_to_the_queue_of_its_feature),
         RIG_TEST(a_retry_is_refused_where_it_makes_no_sense),
         RIG_TEST(many_are_retried_page_by_page),
         RIG_TEST(a_page_of_retries_that_fills_the_queue_says_where_to_go_on),

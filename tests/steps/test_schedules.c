@@ -101,6 +101,20 @@ static void an_occasion_puts_its_job_in_once(void **state)
     assert_string_equal(rig_field(record, "last_outcome"), "started");
 }
 
+static void a_schedules_job_goes_to_the_queue_of_its_feature_unless_it_has_a_route(void **state)
+{
+    struct rig *rig = *state;
+    struct schedule in = nightly();
+    struct enqueue first = question("x"), second = question("y");
+    in.queue = "llm";
+    put(rig, &in, 5000);
+    assert_string_equal(fire(rig, 5000, 9000, true, first.id), "started");
+    assert_cli(rig, "llm llm", "HMGET job:%s queue own_queue", first.id);
+    cli(rig, "HSET routes f slow");
+    assert_string_equal(fire(rig, 9000, 9500, true, second.id), "started");
+    assert_cli(rig, "slow llm", "HMGET job:%s queue own_queue", second.id);
+}
+
 static void an_occasion_may_be_left_out(void **state)
 {
     struct rig *rig = *state;
@@ -163,6 +177,7 @@ int main(void)
         RIG_TEST(a_change_that_leaves_the_rhythm_leaves_the_next_occasion),
         RIG_TEST(what_is_due_is_told_with_its_rhythm),
         RIG_TEST(an_occasion_puts_its_job_in_once),
+        RIG_TEST(a_schedules_job_goes_to_the_queue_of_its_feature_unless_it_has_a_route),
         RIG_TEST(an_occasion_may_be_left_out),
         RIG_TEST(a_busy_chat_or_a_full_queue_loses_the_occasion_and_says_so),
         RIG_TEST(a_full_redis_keeps_the_occasion),
