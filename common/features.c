@@ -106,7 +106,7 @@ static bool wrong(const struct place *p, const char *what)
         buf_printf(p->error, "%smodels[%zu]", dot, p->model - 1);
         dot = ".";
     }
-    buf_printf(p->error, "%s%s: %s", *p->member ? dot : "", p->member, what);
+    buf_printf(p->error, "%s%.100s: %s", *p->member ? dot : "", p->member, what);
     return false;
 }
 
@@ -330,8 +330,10 @@ static bool read_feature(struct features *all, struct place *p, const char *json
     struct feature *f = &item->feature;
     item->line = strndup(json, length);
     item->tree = cJSON_ParseWithLength(json, length);
-    if (!item->line || !item->tree)
+    if (!item->line)
         return no_memory(p->error);
+    if (!item->tree)
+        return wrong(p, "cannot be read: a number of more than 60 digits, or no memory");
     json_flatten(item->line, length);
     snprintf(f->id, sizeof f->id, "%s", p->feature);
     f->json = item->line;
@@ -358,8 +360,6 @@ static bool take_feature(void *arg, const struct json_member *member)
     r->place.feature = member->name;
     if (member->name_too_long || !is_name(member->name, ".-", JOB_NAME_SIZE - 1))
         r->wrong = !wrong(&r->place, "is no name: 1 to 64 of A-Z a-z 0-9 _ . -");
-    else if (features_find(r->features, member->name))
-        r->wrong = !wrong(&r->place, "is there twice");
     else
         r->wrong = !read_feature(r->features, &r->place, member->value, member->length);
     return !r->wrong;
@@ -380,6 +380,19 @@ static bool take_top(void *arg, const struct json_member *member)
 static int by_id(const void *a, const void *b)
 {
     return strcmp(((const struct item *)a)->feature.id, ((const struct item *)b)->feature.id);
+}
+
+/* In their order, in which two of the same name stand side by side. */
+static bool sort(struct features *f, struct place *p)
+{
+    if (f->count > 1)
+        qsort(f->items, f->count, sizeof *f->items, by_id);
+    for (size_t i = 1; i < f->count; i++) {
+        p->feature = f->items[i].feature.id;
+        if (by_id(&f->items[i - 1], &f->items[i]) == 0)
+            return wrong(p, "is there twice");
+    }
+    return true;
 }
 
 static struct features *begin(struct buf *error)
@@ -422,9 +435,7 @@ struct features *features_parse(const char *text, size_t length, struct buf *err
         return NULL;
     struct reading r = {.features = f, .place = {error, "features.", "", 0, ""}};
     json_members(text, length, take_top, &r);
-    if (!r.wrong && f->count > 1)
-        qsort(f->items, f->count, sizeof *f->items, by_id);
-    return finish(f, !r.wrong);
+    return finish(f, !r.wrong && sort(f, &r.place));
 }
 
 struct features *features_parse_one(const char *json, size_t length, struct buf *error)
@@ -462,6 +473,16 @@ static bool read_file(const char *path, struct buf *text, struct buf *error)
     return false;
 }
 
+/* One line, whatever stands in the names of the file. */
+static void say_why(const char *path, const char *why, struct buf *error)
+{
+    buf_printf(error, "FEATURES_FILE: %s: %s", path, why);
+    for (size_t i = 0; i < error->length; i++) {
+        if ((unsigned char)error->data[i] < ' ')
+            error->data[i] = ' ';
+    }
+}
+
 struct features *features_read(const char *path, struct buf *error)
 {
     struct buf text = {0}, why = {0};
@@ -471,7 +492,7 @@ struct features *features_read(const char *path, struct buf *error)
     else if (read_file(path, &text, &why))
         f = features_parse(buf_text(&text), text.length, &why);
     if (!f)
-        buf_printf(error, "FEATURES_FILE: %s: %s", path, buf_text(&why));
+        say_why(path, buf_text(&why), error);
     buf_clear(&text);
     buf_clear(&why);
     return f;
@@ -500,9 +521,16 @@ void features_release(struct features *f)
 
 const struct feature *features_find(const struct features *f, const char *id)
 {
-    for (size_t i = 0; f && i < f->count; i++) {
-        if (strcmp(f->items[i].feature.id, id) == 0)
-            return &f->items[i].feature;
+    size_t from = 0, to = f ? f->count : 0;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        int order = strcmp(f->items[middle].feature.id, id);
+        if (order == 0)
+            return &f->items[middle].feature;
+        if (order < 0)
+            from = middle + 1;
+        else
+            to = middle;
     }
     return NULL;
 }

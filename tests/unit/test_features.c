@@ -130,6 +130,8 @@ static const struct {
      "features.a.timeout_ms: is not a whole number from 100 to 604800000"},
     {"{\"features\": {\"a\": {\"timeout_ms\": 100.5}}}",
      "features.a.timeout_ms: is not a whole number from 100 to 604800000"},
+    {"{\"features\": {\"a\": {\"temperature\": 1e999}}}",
+     "features.a.temperature: is not a number from 0 to 2"},
     {"{\"features\": {\"a\": {\"max_attempts\": \"3\"}}}",
      "features.a.max_attempts: is not a whole number from 1 to 100"},
     {"{\"features\": {\"a\": {\"temperature\": 2.1}}}",
@@ -215,6 +217,13 @@ static void a_file_is_read_and_named_in_its_errors(void **state)
     snprintf(expected, sizeof expected, "FEATURES_FILE: %s: is not valid JSON: ", path);
     assert_memory_equal(buf_text(&error), expected, strlen(expected));
     buf_reset(&error);
+    static const char odd[] = "{\"features\": {\"a\\nb\": {}}}";
+    assert_int_equal(pwrite(fd, odd, sizeof odd - 1, 0), sizeof odd - 1);
+    assert_int_equal(ftruncate(fd, sizeof odd - 1), 0);
+    assert_null(features_read(path, &error));
+    assert_null(strchr(buf_text(&error), '\n'));
+    assert_non_null(strstr(buf_text(&error), "features.a b: is no name"));
+    buf_reset(&error);
     assert_int_equal(ftruncate(fd, (1 << 20) + 1), 0);
     assert_null(features_read(path, &error));
     snprintf(expected, sizeof expected, "FEATURES_FILE: %s: has more than 1 MiB", path);
@@ -222,6 +231,30 @@ static void a_file_is_read_and_named_in_its_errors(void **state)
     buf_clear(&error);
     close(fd);
     unlink(path);
+}
+
+static void each_of_many_is_found(void **state)
+{
+    (void)state;
+    struct buf error = {0}, text = {0};
+    char id[8];
+    for (unsigned count = 0; count < 20; count++) {
+        buf_reset(&text);
+        buf_puts(&text, "{\"features\": {");
+        for (unsigned i = 0; i < count; i++)
+            buf_printf(&text, "%s\"f%02u\": {}", i > 0 ? "," : "", 2 * (i * 23 % count));
+        buf_puts(&text, "}}");
+        struct features *all = parse(buf_text(&text), &error);
+        assert_string_equal(buf_text(&error), "");
+        for (unsigned i = 0; i < 2 * count + 1; i++) {
+            snprintf(id, sizeof id, "f%02u", i);
+            const struct feature *f = features_find(all, id);
+            assert_true((f != NULL) == (i % 2 == 0 && i < 2 * count));
+            assert_true(!f || strcmp(f->id, id) == 0);
+        }
+        features_release(all);
+    }
+    buf_clear(&text);
 }
 
 static void the_last_owner_frees_them(void **state)
@@ -265,6 +298,7 @@ int main(void)
         cmocka_unit_test(a_file_cut_off_anywhere_is_refused),
         cmocka_unit_test(no_file_is_no_feature_and_one_that_is_not_there_an_error),
         cmocka_unit_test(a_file_is_read_and_named_in_its_errors),
+        cmocka_unit_test(each_of_many_is_found),
         cmocka_unit_test(the_last_owner_frees_them),
         cmocka_unit_test(without_memory_nothing_is_read_and_nothing_lost),
     };
