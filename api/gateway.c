@@ -7,6 +7,7 @@
  */
 #include "gateway.h"
 
+#include "clock.h"
 #include "log.h"
 #include "reaper.h"
 #include "routes.h"
@@ -29,6 +30,7 @@ static void release(struct gateway *g)
     redis_free(g->redis);
     uv_close((uv_handle_t *)&g->drain, NULL);
     uv_close((uv_handle_t *)&g->stop, NULL);
+    uv_close((uv_handle_t *)&g->reload, NULL);
 }
 
 /* Ends what is due by now. */
@@ -78,6 +80,27 @@ void gateway_stop(struct gateway *g)
     uv_async_send(&g->stop);
 }
 
+static void take_features(struct gateway *g)
+{
+    struct features *next = atomic_exchange(&g->features_next, NULL);
+    if (!next)
+        return;
+    features_release(g->features);
+    g->features = next;
+    g->features_since = clock_wall_ms() / 1000;
+}
+
+static void on_reload(uv_async_t *async)
+{
+    take_features(async->data);
+}
+
+void gateway_reload(struct gateway *g, struct features *features)
+{
+    features_release(atomic_exchange(&g->features_next, features_take(features)));
+    uv_async_send(&g->reload);
+}
+
 static void on_redis_state(void *arg, bool up)
 {
     struct gateway *g = arg;
@@ -124,6 +147,19 @@ static bool make_parts(struct gateway *g)
     return g->hub && g->reaper && g->scheduler;
 }
 
+/* What other threads wake the loop by. Answers libuv's code; then there is nothing to close. */
+static int make_signals(struct gateway *g)
+{
+    g->stop.data = g->reload.data = g;
+    int bad = uv_async_init(&g->loop, &g->stop, on_stop);
+    if (bad)
+        return bad;
+    bad = uv_async_init(&g->loop, &g->reload, on_reload);
+    if (bad)
+        uv_close((uv_handle_t *)&g->stop, NULL);
+    return bad;
+}
+
 bool gateway_init(struct gateway *g, const struct settings *settings, int port, bool port_shared,
                   struct gateway_shared *shared, struct buf *error)
 {
@@ -134,7 +170,7 @@ bool gateway_init(struct gateway *g, const struct settings *settings, int port, 
         return false;
     }
     uv_timer_init(&g->loop, &g->drain);
-    bad = uv_async_init(&g->loop, &g->stop, on_stop);
+    bad = make_signals(g);
     if (bad) {
         buf_printf(error, "cannot make an event loop: %s", uv_strerror(bad));
         uv_close((uv_handle_t *)&g->drain, NULL);
@@ -142,7 +178,6 @@ bool gateway_init(struct gateway *g, const struct settings *settings, int port, 
         gateway_close(g);
         return false;
     }
-    g->stop.data = g;
     g->drain.data = g;
     const struct server_options options = {
         .loop = &g->loop,
@@ -171,10 +206,14 @@ void gateway_abandon(struct gateway *g)
 
 void gateway_run(struct gateway *g)
 {
+    take_features(g); /* before the first request */
     uv_run(&g->loop, UV_RUN_DEFAULT);
 }
 
 void gateway_close(struct gateway *g)
 {
+    features_release(g->features);
+    features_release(atomic_exchange(&g->features_next, NULL));
+    g->features = NULL;
     uv_loop_close(&g->loop);
 }

@@ -11,6 +11,7 @@
 #define LEAT_GATEWAY_H
 
 #include "buf.h"
+#include "features.h"
 #include "hub.h"
 #include "queue.h"
 #include "redis.h"
@@ -42,10 +43,14 @@ struct gateway {
     struct reaper *reaper;
     struct stops stops;
     struct scheduler *scheduler;
-    uv_async_t stop;        /* gateway_stop, from another thread */
-    uv_timer_t drain;       /* looks whether all connections are gone */
-    int64_t drain_end_ms;   /* by the loop's clock */
-    size_t drain_followers; /* how many there were when it began */
+    struct features *features;                /* as this loop knows them */
+    int64_t features_since;                   /* seconds since 1970, by this machine's clock */
+    _Atomic(struct features *) features_next; /* handed over and not yet taken; NULL for none */
+    uv_async_t reload;                        /* gateway_reload, from another thread */
+    uv_async_t stop;                          /* gateway_stop, from another thread */
+    uv_timer_t drain;                         /* looks whether all connections are gone */
+    int64_t drain_end_ms;                     /* by the loop's clock */
+    size_t drain_followers;                   /* how many there were when it began */
     bool draining;
     bool was_up;
     int failure; /* the exit code; not 0 when Redis would not have us */
@@ -56,7 +61,8 @@ struct gateway {
 
 /**
  * gateway_init(g, settings, port, port_shared, shared, error)
- * Make the loop and all on it, and listen. Borrows settings and shared.
+ * Make the loop and all on it, and listen. Borrows settings and shared. It knows of no
+ * features until gateway_reload.
  * False: error holds one line; the process is to end.
  * Thread: main.
  */
@@ -73,6 +79,13 @@ void gateway_run(struct gateway *g);
    unseen by the thread sanitizer, which would mistake one with the same number for it. Thread:
    main. */
 void gateway_close(struct gateway *g);
+
+/**
+ * gateway_reload(g, features)
+ * From now on new jobs are made by these; takes its own share (features_take). What is there
+ * already stays as it is. Thread: any, from gateway_init until gateway_stop.
+ */
+void gateway_reload(struct gateway *g, struct features *features);
 
 /* gateway_stop(g): begin to drain; harmless when repeated. Thread: any, while it runs. */
 void gateway_stop(struct gateway *g);

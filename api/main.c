@@ -1,6 +1,7 @@
 /*
- * main.c: leat-api. Reads the settings, makes API_LOOPS gateways, runs each in a
- * thread, and waits for SIGTERM or SIGINT in the main one.
+ * main.c: leat-api. Reads the settings and the file of features, makes API_LOOPS gateways,
+ * runs each in a thread, and waits for SIGTERM or SIGINT in the main one; at SIGHUP it reads
+ * the file anew and hands what it says to all of them.
  */
 #include "gateway.h"
 #include "log.h"
@@ -17,6 +18,8 @@ struct crew {
     pthread_t *threads;
     size_t count;
     struct gateway_shared shared;
+    const struct settings *settings;
+    struct features *features; /* as they were read last */
 };
 
 static void *run(void *arg)
@@ -72,6 +75,7 @@ static bool make_crew(struct crew *crew, const struct settings *s, struct buf *e
         if (!gateway_init(g, s, port, crew->count > 0, &crew->shared, error))
             return false;
         g->on_failure = on_failure;
+        gateway_reload(g, crew->features);
         port = server_port(g->server);
     }
     if (*s->api_port_file && !write_port(s->api_port_file, port)) {
@@ -83,10 +87,44 @@ static bool make_crew(struct crew *crew, const struct settings *s, struct buf *e
     return true;
 }
 
+/* ---- features ---- */
+
+static bool read_features(struct crew *crew, struct buf *error)
+{
+    struct features *features = features_read(crew->settings->features_file, error);
+    if (!features)
+        return false;
+    features_release(crew->features);
+    crew->features = features;
+    log_info("features", LOG_S("file", crew->settings->features_file),
+             LOG_I("count", features_count(features)));
+    return true;
+}
+
+/* SIGHUP. A file that is wrong changes nothing. */
+static void reload(struct crew *crew)
+{
+    struct buf error = {0};
+    if (!read_features(crew, &error))
+        log_error("features_refused", LOG_S("why", buf_text(&error)));
+    for (size_t i = 0; error.length == 0 && i < crew->count; i++)
+        gateway_reload(&crew->gateways[i], crew->features);
+    buf_clear(&error);
+}
+
+/* ---- running ---- */
+
+static void wait_for_end(struct crew *crew, const sigset_t *signals)
+{
+    int number = 0;
+    while (sigwait(signals, &number) == 0 && number == SIGHUP)
+        reload(crew);
+}
+
 static int serve(struct crew *crew)
 {
     sigset_t signals;
-    int number, failure = 0;
+    int failure = 0;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
@@ -97,7 +135,7 @@ static int serve(struct crew *crew)
            pthread_create(&crew->threads[running], NULL, run, &crew->gateways[running]) == 0)
         running++;
     if (running == crew->count)
-        sigwait(&signals, &number);
+        wait_for_end(crew, &signals);
     else
         failure = 1;
     for (size_t i = 0; i < running; i++)
@@ -124,13 +162,18 @@ static void print_help(void)
 
 static int start(const struct settings *settings, struct buf *error)
 {
-    struct crew crew = {0};
+    struct crew crew = {.settings = settings};
+    sigset_t hangup;
     int failure = 2;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGUSR1, SIG_IGN);
     signal(SIGUSR2, SIG_IGN);
+    /* One that comes too early is kept until the loops run. */
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &hangup, NULL);
     settings_log(settings, SETTINGS_API);
-    if (make_crew(&crew, settings, error)) {
+    if (read_features(&crew, error) && make_crew(&crew, settings, error)) {
         failure = serve(&crew);
         log_info("stopped", LOG_I("exit", failure));
     } else {
@@ -139,6 +182,7 @@ static int start(const struct settings *settings, struct buf *error)
     }
     free(crew.gateways);
     free(crew.threads);
+    features_release(crew.features);
     capacity_free(crew.shared.capacity);
     return failure;
 }
