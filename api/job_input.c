@@ -254,11 +254,34 @@ enum status job_input_read(const char *body, size_t length, enum input_use use,
     return r.status;
 }
 
+/* ---- features ---- */
+
+const char *job_input_stream_type(const struct feature *feature)
+{
+    return feature ? feature->task : JOB_INPUT_STREAM_TYPE;
+}
+
+static void fill(int64_t *asked, int64_t usual)
+{
+    if (*asked == 0)
+        *asked = usual;
+}
+
+void job_input_fill(struct job_options *options, const struct feature *feature)
+{
+    if (!feature)
+        return;
+    fill(&options->timeout_ms, feature->timeout_ms);
+    fill(&options->deadline_ms, feature->deadline_ms);
+    fill(&options->max_attempts, feature->max_attempts);
+}
+
 /* ---- payloads ---- */
 
-enum status job_input_identity(const char *type, struct slice payload, char out[DIGEST_SIZE])
+enum status job_input_identity(const char *type, const char *stream_type, struct slice payload,
+                               char out[DIGEST_SIZE])
 {
-    bool of_stream = strcmp(type, JOB_INPUT_STREAM_TYPE) == 0;
+    bool of_stream = strcmp(type, stream_type) == 0;
     out[0] = '\0';
     if (of_stream) {
         if (payload.data)

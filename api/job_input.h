@@ -14,9 +14,10 @@
 #include "buf.h"
 #include "cron.h"
 #include "digest.h"
+#include "features.h"
 #include "status.h"
 
-/* The type of the jobs that POST /stream starts. */
+/* The type of the jobs that POST /stream starts, where the file of features has no other. */
 #define JOB_INPUT_STREAM_TYPE "generate_messages"
 
 /* What a body is for. A member's row has the bits of those that may have it. */
@@ -72,13 +73,26 @@ MUST_CHECK enum status job_input_read(const char *body, size_t length, enum inpu
                                       struct job_input *input, char wrong[JOB_INPUT_WRONG_SIZE]);
 
 /**
- * job_input_identity(type, payload, out)
+ * job_input_stream_type(feature)
+ * The type of the jobs that POST /stream starts for this feature. Borrows it; it may be NULL.
+ */
+const char *job_input_stream_type(const struct feature *feature);
+
+/**
+ * job_input_fill(options, feature)
+ * Take from the feature what options leaves open: timeout_ms, deadline_ms, max_attempts.
+ * Borrows feature, which may be NULL.
+ */
+void job_input_fill(struct job_options *options, const struct feature *feature);
+
+/**
+ * job_input_identity(type, stream_type, payload, out)
  * What makes two jobs of a chat the same question: the SHA-256 of the payload's bytes,
- * and "" without one; of the type too, where it is another than POST /stream's.
+ * and "" without one; of the type too, where it is another than POST /stream's for its feature.
  * Borrows all. STATUS_NO_MEMORY: it is not known.
  */
-MUST_CHECK enum status job_input_identity(const char *type, struct slice payload,
-                                          char out[DIGEST_SIZE]);
+MUST_CHECK enum status job_input_identity(const char *type, const char *stream_type,
+                                          struct slice payload, char out[DIGEST_SIZE]);
 
 /**
  * job_input_line(payload, out)

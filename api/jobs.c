@@ -69,12 +69,14 @@ static void on_enqueue(void *arg, enum status status, const struct enqueue_resul
 static void enqueue(struct visit *visit, const struct job_input *input, const struct buf *payload,
                     const char *hash)
 {
+    const struct feature *feature = visit_feature(visit, input->feature_id);
     id_new(visit->asked->id);
     const struct enqueue in = {
         .id = visit->asked->id,
         .type = input->type,
         .feature_id = input->feature_id,
         .chat_id = *input->chat_id ? input->chat_id : NULL,
+        .queue = feature ? feature->queue : NULL,
         .payload = payload->data,
         .payload_length = payload->length,
         .body_hash = hash,

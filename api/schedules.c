@@ -73,6 +73,7 @@ static void put(struct visit *visit, const struct job_input *input, const char *
                 int64_t next_ms)
 {
     struct buf payload = {0};
+    const struct feature *feature = visit_feature(visit, input->feature_id);
     job_input_line(input->payload, &payload);
     const struct schedule in = {
         .name = visit->asked->request.name,
@@ -82,6 +83,7 @@ static void put(struct visit *visit, const struct job_input *input, const char *
         .type = input->type,
         .feature_id = input->feature_id,
         .chat_id = *input->chat_id ? input->chat_id : NULL,
+        .queue = feature ? feature->queue : NULL,
         .payload = payload.data,
         .payload_length = payload.length,
         .body_hash = hash,

@@ -197,17 +197,22 @@ static bool take_body(struct visit *visit, struct buf *payload, char hash[DIGEST
 static void enqueue(struct visit *visit, const struct buf *payload, const char *hash)
 {
     const struct request *request = &visit->asked->request;
+    const struct feature *feature = visit_feature(visit, request->feature_id);
+    struct job_options options = JOB_OPTIONS_USUAL;
+    job_input_fill(&options, feature);
     id_new(visit->asked->id);
     struct enqueue in = {
         .id = visit->asked->id,
-        .type = JOB_INPUT_STREAM_TYPE,
+        .type = job_input_stream_type(feature),
         .feature_id = request->feature_id,
         .chat_id = request->chat_id,
+        .queue = feature ? feature->queue : NULL,
         .payload = payload->data,
         .payload_length = payload->length,
         .body_hash = hash,
         .key = visit->asked->key,
         .if_busy = request->if_busy,
+        .options = &options,
     };
     visit_asked(visit, queue_enqueue(visit_queue(visit), &in, on_enqueue, visit));
 }

@@ -208,8 +208,13 @@ bool visit_read_input(struct visit *visit, enum input_use use, struct job_input 
     if (!body)
         return false;
     enum status status = job_input_read(body, length, use, input, wrong);
+    const struct feature *feature =
+        status == STATUS_OK ? visit_feature(visit, input->feature_id) : NULL;
+    if (status == STATUS_OK)
+        job_input_fill(&input->options, feature);
     if (status == STATUS_OK && hash)
-        status = job_input_identity(input->type, input->payload, hash);
+        status =
+            job_input_identity(input->type, job_input_stream_type(feature), input->payload, hash);
     if (status == STATUS_BAD_INPUT)
         visit_refuse(visit, PROBLEM_BAD_REQUEST, wrong, "");
     else if (status != STATUS_OK)

@@ -71,6 +71,13 @@ MUST_CHECK bool visit_come_back(struct visit *visit);
  */
 redis_reply_fn visit_on_reply;
 
+/* visit_feature(visit, feature_id): as the file of features has it; NULL: it has not. Borrowed
+   until the loop's next turn. */
+static inline const struct feature *visit_feature(const struct visit *visit, const char *feature_id)
+{
+    return features_find(visit->gateway->features, feature_id);
+}
+
 /* visit_answer(visit, http_status, body): answer with JSON. Borrows body. */
 void visit_answer(struct visit *visit, int http_status, const struct buf *body);
 
@@ -111,7 +118,8 @@ MUST_CHECK const char *visit_json(struct visit *visit, size_t *length);
 /**
  * visit_read_input(visit, use, input, hash)
  * Read the body as a job, a schedule or a route, and what makes it equal to another
- * (job_input.h; hash may be NULL). False: it is none, and was refused.
+ * (job_input.h; hash may be NULL); what it leaves open is as the file says of its feature.
+ * False: it is none, and was refused.
  */
 MUST_CHECK bool visit_read_input(struct visit *visit, enum input_use use, struct job_input *input,
                                  char hash[DIGEST_SIZE]);

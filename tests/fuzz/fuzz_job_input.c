@@ -37,7 +37,8 @@ static void check_payload(const char *data, size_t size, const struct job_input 
     char hash[DIGEST_SIZE];
     struct json_info info;
     struct buf line = {0};
-    REQUIRE(job_input_identity(input->type, input->payload, hash) == STATUS_OK);
+    REQUIRE(job_input_identity(input->type, "generate_messages", input->payload, hash) ==
+            STATUS_OK);
     bool plain = !input->payload.data && strcmp(input->type, JOB_INPUT_STREAM_TYPE) == 0;
     REQUIRE(plain == !*hash);
     if (!input->payload.data)

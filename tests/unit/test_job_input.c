@@ -312,7 +312,7 @@ static void assert_identity(const char *type, const char *payload, const char *e
 {
     char hash[DIGEST_SIZE], wanted[DIGEST_SIZE] = "";
     struct slice slice = {.data = payload, .length = payload ? strlen(payload) : 0};
-    assert_int_equal(job_input_identity(type, slice, hash), STATUS_OK);
+    assert_int_equal(job_input_identity(type, "generate_messages", slice, hash), STATUS_OK);
     if (expected)
         digest_sha256(expected, strlen(expected), wanted);
     assert_string_equal(hash, wanted);

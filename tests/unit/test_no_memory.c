@@ -156,7 +156,7 @@ static bool read_job(void)
     char wrong[JOB_INPUT_WRONG_SIZE], hash[DIGEST_SIZE];
     enum status status = job_input_read(body, sizeof body - 1, INPUT_JOB, &input, wrong);
     if (status == STATUS_OK) {
-        status = job_input_identity(input.type, input.payload, hash);
+        status = job_input_identity(input.type, "t", input.payload, hash);
         job_input_line(input.payload, &line);
     }
     EXPECT(status == STATUS_OK || status == STATUS_NO_MEMORY);
