@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define SCRIPT_JOB "01234567-89ab-4cde-8f01-23456789abcd"
+#define SCRIPTED_JOB "01234567-89ab-4cde-8f01-23456789abcd"
 
 static inline struct slice script_slice(const char *text)
 {
@@ -21,7 +21,7 @@ static inline struct slice script_slice(const char *text)
 /* A renderer as the hub makes it, with its first frames in out. */
 static inline struct render *script_begin(const struct render_options *options, struct buf *out)
 {
-    struct render *r = render_new(options, SCRIPT_JOB, "support", "chat-1");
+    struct render *r = render_new(options, SCRIPTED_JOB, "support", "chat-1");
     if (r)
         render_begin(r, out);
     return r;
@@ -39,7 +39,7 @@ static inline bool script_start(struct render *r, uint64_t number, const char *r
     struct entry entry = {.kind = ENTRY_START,
                           .id = {6 + number, 0},
                           .number = number,
-                          .job = script_slice(SCRIPT_JOB),
+                          .job = script_slice(SCRIPTED_JOB),
                           .reason = script_slice(reason)};
     return render_entry(r, &entry, out);
 }
@@ -50,7 +50,7 @@ static inline bool script_end(struct render *r, enum entry_kind kind, const char
     struct entry entry = {.kind = kind,
                           .id = {7, 99},
                           .data = script_slice("[DONE]"),
-                          .job = script_slice(SCRIPT_JOB),
+                          .job = script_slice(SCRIPTED_JOB),
                           .reason = script_slice(reason),
                           .detail = script_slice(detail),
                           .number = 1};

@@ -19,6 +19,7 @@
 #include "order.h"
 #include "outbox.h"
 #include "record.h"
+#include "render_script.h"
 #include "script.h"
 #include "settings.h"
 #include "spawn.h"
@@ -460,18 +461,80 @@ static bool keep_frames(void)
 
 /* ---- all of them ---- */
 
+/* ---- answers in the dialects ---- */
+
+static const char *const answer[] = {
+    "{\"type\":\"start\"}",
+    "{\"type\":\"start-step\"}",
+    "{\"type\":\"reasoning-delta\",\"id\":\"\\u0072\",\"delta\":\"hm\"}",
+    "{\"type\":\"text-delta\",\"id\":\"t\",\"delta\":\"Hel\"}",
+    "{\"type\":\"text-delta\",\"id\":\"t\",\"delta\":\"lo\"}",
+    "{\"type\":\"tool-input-start\",\"toolCallId\":\"c\",\"toolName\":\"sun\"}",
+    "{\"type\":\"tool-input-delta\",\"toolCallId\":\"c\",\"inputTextDelta\":\"{\"}",
+    "{\"type\":\"tool-input-available\",\"toolCallId\":\"d\",\"toolName\":\"sun\",\"input\":{}}",
+    "{\"type\":\"tool-approval-request\",\"toolCallId\":\"d\",\"approvalId\":\"p\"}",
+    "{\"type\":\"tool-output-available\",\"toolCallId\":\"c\",\"output\":{}}",
+    "{\"type\":\"data-x\",\"data\":1}",
+    "{\"message\":\"plain\"}",
+    "{\"n\":1}",
+    "{\"type\":\"message-metadata\",\"messageMetadata\":{\"model\":\"m\"}}",
+    "{\"type\":\"finish\",\"finishReason\":\"stop\",\"messageMetadata\":{}}",
+};
+
+static bool answer_in(const struct render_options *options, bool joins)
+{
+    static const char history[] = "[{\"id\":\"u\"},{\"id\":\"v\"}]";
+    struct buf out = {0};
+    int status;
+    struct render *r = render_new(options, SCRIPTED_JOB, "support", "chat-1");
+    bool ok = r && render_history(r, history, sizeof history - 1);
+    if (r) {
+        render_begin(r, &out);
+        if (!joins)
+            render_caught_up(r, &out);
+        for (size_t i = 0; i < COUNT_OF(answer); i++)
+            ok &= !script_message(r, i + 1, answer[i], &out) || !buf_ok(&out);
+        render_caught_up(r, &out);
+        bool lost = render_void(r, 2, &out);
+        for (size_t i = 0; i < COUNT_OF(answer) && !lost; i++)
+            ok &= !script_message(r, i + 1, answer[i], &out) || !buf_ok(&out);
+        ok &= script_end(r, ENTRY_FAILED, "exit_1", NULL, &out) || !buf_ok(&out);
+        if (options->whole)
+            render_whole(r, &status, &out);
+    }
+    ok &= buf_ok(&out);
+    render_free(r);
+    buf_clear(&out);
+    return ok;
+}
+
+static bool answer_in_dialects(void)
+{
+    bool ok = true;
+    for (int format = RENDER_RAW; format <= RENDER_AG_UI; format++) {
+        for (int joins = 0; joins < 2; joins++) {
+            struct render_options options = {
+                .format = (enum render_format)format, .snapshot = joins, .include_usage = true};
+            ok &= answer_in(&options, joins);
+        }
+    }
+    ok &= answer_in(&(struct render_options){.format = RENDER_OPENAI, .whole = true}, false);
+    return ok;
+}
+
 #define SCENARIO(function)  \
     {                       \
 #function, function \
     }
 
 static const struct scenario scenarios[] = {
-    SCENARIO(write_text),    SCENARIO(reset_text),    SCENARIO(quote_text),
-    SCENARIO(read_members),  SCENARIO(make_keys),     SCENARIO(make_scripts),
-    SCENARIO(write_tables),  SCENARIO(read_control),  SCENARIO(cut_lines),
-    SCENARIO(read_job_line), SCENARIO(read_tasks),    SCENARIO(copy_environment),
-    SCENARIO(take_order),    SCENARIO(send_messages), SCENARIO(render_entries),
-    SCENARIO(keep_frames),   SCENARIO(read_job),      SCENARIO(show_record),
+    SCENARIO(write_text),         SCENARIO(reset_text),    SCENARIO(quote_text),
+    SCENARIO(read_members),       SCENARIO(make_keys),     SCENARIO(make_scripts),
+    SCENARIO(write_tables),       SCENARIO(read_control),  SCENARIO(cut_lines),
+    SCENARIO(read_job_line),      SCENARIO(read_tasks),    SCENARIO(copy_environment),
+    SCENARIO(take_order),         SCENARIO(send_messages), SCENARIO(render_entries),
+    SCENARIO(keep_frames),        SCENARIO(read_job),      SCENARIO(show_record),
+    SCENARIO(answer_in_dialects),
 };
 
 static void one_allocation_that_fails_is_told_and_costs_nothing(void **state)

@@ -10,17 +10,18 @@
 #include <cmocka.h>
 
 #define EVENT(type, rest) "{\"type\":\"" type "\"" rest "}"
-#define RUN "\"threadId\":\"chat-1\",\"runId\":\"" SCRIPT_JOB "\""
+#define RUN "\"threadId\":\"chat-1\",\"runId\":\"" SCRIPTED_JOB "\""
 #define STARTED EVENT("RUN_STARTED", "," RUN)
 #define FINISHED EVENT("RUN_FINISHED", "," RUN)
-#define ID(below) ",\"messageId\":\"" SCRIPT_JOB below "\""
+#define ID(below) ",\"messageId\":\"" SCRIPTED_JOB below "\""
 #define TEXT_START EVENT("TEXT_MESSAGE_START", ID("") ",\"role\":\"assistant\"")
 #define TEXT(delta) EVENT("TEXT_MESSAGE_CONTENT", ID("") ",\"delta\":\"" delta "\"")
 #define TEXT_END EVENT("TEXT_MESSAGE_END", ID(""))
 #define STEP_STARTED EVENT("STEP_STARTED", ",\"stepName\":\"step-1\"")
 #define STEP_FINISHED EVENT("STEP_FINISHED", ",\"stepName\":\"step-1\"")
 #define CALL(type, rest) EVENT("TOOL_CALL_" type, ",\"toolCallId\":\"c\"" rest)
-#define CALL_START CALL("START", ",\"toolCallName\":\"sun\",\"parentMessageId\":\"" SCRIPT_JOB "\"")
+#define CALL_START \
+    CALL("START", ",\"toolCallName\":\"sun\",\"parentMessageId\":\"" SCRIPTED_JOB "\"")
 #define SNAPSHOT(messages) EVENT("MESSAGES_SNAPSHOT", ",\"messages\":[" messages "]")
 
 static struct buf out;
@@ -187,8 +188,8 @@ static void who_joins_in_the_middle_gets_a_snapshot_and_the_tail(void **state)
     put("{\"type\":\"data-x\",\"data\":1}");
     ASSERT_FRAMES(STARTED);
     render_caught_up(render, &out);
-    ASSERT_FRAMES(SNAPSHOT("{\"id\":\"" SCRIPT_JOB ".reasoning.r\",\"role\":\"reasoning\","
-                           "\"content\":\"hm\"},{\"id\":\"" SCRIPT_JOB
+    ASSERT_FRAMES(SNAPSHOT("{\"id\":\"" SCRIPTED_JOB ".reasoning.r\",\"role\":\"reasoning\","
+                           "\"content\":\"hm\"},{\"id\":\"" SCRIPTED_JOB
                            "\",\"role\":\"assistant\",\"content\":\"Hell\",\"toolCalls\":"
                            "[{\"id\":\"c\",\"type\":\"function\",\"function\":"
                            "{\"name\":\"sun\",\"arguments\":\"{\"}}]}"),
@@ -206,8 +207,8 @@ static void a_snapshot_has_all_steps_and_the_history(void **state)
     (void)state;
     const char history[] =
         "[ {\"id\":\"u1\",\"role\":\"user\",\"content\":\"a,]}\\\"\"} ,\n"
-        "{\"id\":\"" SCRIPT_JOB "\",\"role\":\"assistant\",\"content\":\"x\"},"
-        "{\"id\":\"" SCRIPT_JOB "9\",\"role\":\"user\",\"content\":[1,[2]]}, 5 ]";
+        "{\"id\":\"" SCRIPTED_JOB "\",\"role\":\"assistant\",\"content\":\"x\"},"
+        "{\"id\":\"" SCRIPTED_JOB "9\",\"role\":\"user\",\"content\":[1,[2]]}, 5 ]";
     assert_true(render_history(render, history, sizeof history - 1));
     buf_reset(&out);
     put("{\"type\":\"start-step\"}");
@@ -220,13 +221,14 @@ static void a_snapshot_has_all_steps_and_the_history(void **state)
     put("{\"message\":\"warm\"}");
     done();
     ASSERT_FRAMES(
-        SNAPSHOT("{\"id\":\"u1\",\"role\":\"user\",\"content\":\"a,]}\\\"\"},{\"id\":\"" SCRIPT_JOB
-                 "9\",\"role\":\"user\",\"content\":[1,[2]]},{\"id\":\"" SCRIPT_JOB
-                 "\",\"role\":\"assistant\",\"content\":\"\",\"toolCalls\":[{\"id\":\"c\","
-                 "\"type\":\"function\",\"function\":{\"name\":\"sun\",\"arguments\":\"1\"}}]},"
-                 "{\"id\":\"" SCRIPT_JOB ".result.c\",\"role\":\"tool\",\"toolCallId\":\"c\","
-                 "\"content\":\"warm\"},{\"id\":\"" SCRIPT_JOB
-                 ".2\",\"role\":\"assistant\",\"content\":\"It is\\nwarm\\n\"}"),
+        SNAPSHOT(
+            "{\"id\":\"u1\",\"role\":\"user\",\"content\":\"a,]}\\\"\"},{\"id\":\"" SCRIPTED_JOB
+            "9\",\"role\":\"user\",\"content\":[1,[2]]},{\"id\":\"" SCRIPTED_JOB
+            "\",\"role\":\"assistant\",\"content\":\"\",\"toolCalls\":[{\"id\":\"c\","
+            "\"type\":\"function\",\"function\":{\"name\":\"sun\",\"arguments\":\"1\"}}]},"
+            "{\"id\":\"" SCRIPTED_JOB ".result.c\",\"role\":\"tool\",\"toolCallId\":\"c\","
+            "\"content\":\"warm\"},{\"id\":\"" SCRIPTED_JOB
+            ".2\",\"role\":\"assistant\",\"content\":\"It is\\nwarm\\n\"}"),
         EVENT("STEP_STARTED", ",\"stepName\":\"step-2\""),
         EVENT("TEXT_MESSAGE_START", ID(".2") ",\"role\":\"assistant\""),
         EVENT("TEXT_MESSAGE_END", ID(".2")), EVENT("STEP_FINISHED", ",\"stepName\":\"step-2\""),
@@ -246,7 +248,7 @@ static void a_new_attempt_takes_everything_back(void **state)
     ASSERT_FRAMES(
         TEXT_END, EVENT("REASONING_MESSAGE_END", ID(".reasoning.r")),
         EVENT("REASONING_END", ID(".reasoning.r")), STEP_FINISHED,
-        SNAPSHOT("{\"id\":\"u1\",\"role\":\"user\",\"content\":\"x\"},{\"id\":\"" SCRIPT_JOB
+        SNAPSHOT("{\"id\":\"u1\",\"role\":\"user\",\"content\":\"x\"},{\"id\":\"" SCRIPTED_JOB
                  ".reasoning.r\",\"role\":\"reasoning\",\"content\":\"\"}"));
     put("{\"type\":\"start-step\"}");
     put("{\"type\":\"text-delta\",\"id\":\"t\",\"delta\":\"b\"}");

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #define FRAME(type, rest) "{\"type\":\"" type "\"" rest "}"
-#define START FRAME("start", ",\"messageId\":\"" SCRIPT_JOB "\"")
+#define START FRAME("start", ",\"messageId\":\"" SCRIPTED_JOB "\"")
 #define DONE "[DONE]"
 
 static const struct render_options options = {.format = RENDER_AI_SDK};
@@ -56,7 +56,7 @@ static void done(void)
 static void typed_messages_pass_as_they_stand(void **state)
 {
     (void)state;
-    put("{\"type\":\"start\",\"messageId\":\"" SCRIPT_JOB "\"}");
+    put("{\"type\":\"start\",\"messageId\":\"" SCRIPTED_JOB "\"}");
     put("{\"type\":\"start-step\"}");
     put("{\"type\":\"text-start\",\"id\":\"t1\"}");
     put("{\"type\":\"text-delta\",\"id\":\"t1\",\"delta\":\"H\\u00e9 \\\"\"}");

@@ -14,7 +14,7 @@
 
 static const char *const answers[][MESSAGES_MOST] = {
     /* as the chat task writes */
-    {"{\"type\":\"start\",\"messageId\":\"" SCRIPT_JOB "\"}", "{\"type\":\"start-step\"}",
+    {"{\"type\":\"start\",\"messageId\":\"" SCRIPTED_JOB "\"}", "{\"type\":\"start-step\"}",
      "{\"type\":\"reasoning-start\",\"id\":\"r1\"}",
      "{\"type\":\"reasoning-delta\",\"id\":\"r1\",\"delta\":\"hm\"}",
      "{\"type\":\"reasoning-end\",\"id\":\"r1\"}", "{\"type\":\"text-start\",\"id\":\"t1\"}",

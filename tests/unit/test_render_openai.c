@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#define HEAD                                                                    \
-    "{\"id\":\"chatcmpl-" SCRIPT_JOB "\",\"object\":\"chat.completion.chunk\"," \
+#define HEAD                                                                      \
+    "{\"id\":\"chatcmpl-" SCRIPTED_JOB "\",\"object\":\"chat.completion.chunk\"," \
     "\"created\":1700000000,\"model\":\"support\""
 #define CHUNK_USAGE(delta, reason, usage)               \
     HEAD ",\"choices\":[{\"index\":0,\"delta\":{" delta \
@@ -251,7 +251,7 @@ static void what_is_not_streamed_comes_whole(void **state)
     put("{\"type\":\"text-delta\",\"id\":\"t\",\"delta\":\"lo\"}");
     put("{\"type\":\"message-metadata\",\"messageMetadata\":{\"usage\":{\"outputTokens\":2}}}");
     done();
-    assert_whole(200, "{\"id\":\"chatcmpl-" SCRIPT_JOB "\",\"object\":\"chat.completion\","
+    assert_whole(200, "{\"id\":\"chatcmpl-" SCRIPTED_JOB "\",\"object\":\"chat.completion\","
                       "\"created\":1700000000,\"model\":\"support\",\"choices\":[{\"index\":0,"
                       "\"message\":{\"role\":\"assistant\",\"content\":\"Hello\","
                       "\"reasoning_content\":\"hm\",\"refusal\":null},\"logprobs\":null,"
@@ -269,7 +269,7 @@ static void whole_calls_have_no_content(void **state)
         "\"input\":{\"y\":1}}");
     put("{\"type\":\"tool-input-delta\",\"toolCallId\":\"a\",\"inputTextDelta\":\"}\"}");
     done();
-    assert_whole(200, "{\"id\":\"chatcmpl-" SCRIPT_JOB "\",\"object\":\"chat.completion\","
+    assert_whole(200, "{\"id\":\"chatcmpl-" SCRIPTED_JOB "\",\"object\":\"chat.completion\","
                       "\"created\":1700000000,\"model\":\"support\",\"choices\":[{\"index\":0,"
                       "\"message\":{\"role\":\"assistant\",\"content\":null,\"tool_calls\":["
                       "{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"sun\","

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #define SNAPSHOT(id, rest) \
-    "event: snapshot\nid: " id "\ndata: {\"job\":\"" SCRIPT_JOB "\",\"attempt\":" rest "}\n\n"
+    "event: snapshot\nid: " id "\ndata: {\"job\":\"" SCRIPTED_JOB "\",\"attempt\":" rest "}\n\n"
 
 static const struct render_options options = {.format = RENDER_RAW, .snapshot = true};
 static struct buf out;
@@ -74,7 +74,7 @@ static void behind_it_everything_is_as_ever(void **state)
     put("{ \"message\": \"b\" }");
     assert_out("id: 7-2\ndata: { \"message\": \"b\" }\n\n");
     assert_false(script_start(render, 2, "retry", &out));
-    assert_out("event: reset\nid: 8-0\ndata: {\"job\":\"" SCRIPT_JOB
+    assert_out("event: reset\nid: 8-0\ndata: {\"job\":\"" SCRIPTED_JOB
                "\",\"attempt\":2,\"reason\":\"retry\"}\n\n");
     assert_true(script_end(render, ENTRY_DONE, NULL, NULL, &out));
     assert_out("id: 7-99\ndata: [DONE]\n\n");
@@ -114,7 +114,7 @@ static void an_answer_that_has_ended_is_its_snapshot_and_its_end(void **state)
     assert_out(SNAPSHOT(
         "7-1",
         "1,\"messages\":1,\"text\":\"a\\n\",\"parts\":[]") "event: failed\ndata: "
-                                                           "{\"job\":\"" SCRIPT_JOB
+                                                           "{\"job\":\"" SCRIPTED_JOB
                                                            "\",\"reason\":\"exit_1\",\"detail\":"
                                                            "\"x\",\"attempts\":1}\n\n"
                                                            "id: 7-99\ndata: [DONE]\n\n");
@@ -125,7 +125,7 @@ static void what_redis_lost_is_reset(void **state)
     (void)state;
     render_caught_up(render, &out);
     assert_false(render_void(render, 2, &out));
-    assert_out("event: reset\ndata: {\"job\":\"" SCRIPT_JOB
+    assert_out("event: reset\ndata: {\"job\":\"" SCRIPTED_JOB
                "\",\"attempt\":2,\"reason\":\"history_lost\"}\n\n");
 }
 
@@ -137,7 +137,7 @@ static void the_ends_that_are_no_entry(void **state)
     assert_out(SNAPSHOT(
         "7-1",
         "1,\"messages\":1,\"text\":\"a\\n\",\"parts\":[]") "event: superseded\ndata: "
-                                                           "{\"job\":\"" SCRIPT_JOB
+                                                           "{\"job\":\"" SCRIPTED_JOB
                                                            "\"}\n\nid: end\ndata: [DONE]\n\n");
     render_end(render, RENDER_GONE, &out);
     assert_out("");
