@@ -6,25 +6,29 @@
  * sockets nor Redis, so equal entries give equal bytes. The raw format needs none (sse.h),
  * but for its snapshot.
  *
- *     RENDER_OPENAI   chat.completion.chunk; `data: [DONE]` at the end of a good answer
+ *     RENDER_OPENAI   chat.completion.chunk; `data: [DONE]` at the end of a good answer, and of one
+ *                     that was cancelled (finish_reason stop)
  *     RENDER_AI_SDK   the UI message stream v1 of the AI SDK; always a `finish`, then [DONE]
- *     RENDER_AG_UI    AG-UI events; ends by closing
+ *     RENDER_AG_UI    AG-UI events; ends by closing; cancelled: RUN_FINISHED with that outcome
  *     RENDER_RAW      as sse.h; only with `snapshot`
  *
  * What the entries say: a message with a member `type` of the vocabulary (start, start-step,
- * text-start, text-delta, text-end, reasoning-…, tool-input-…, tool-output-…, source-…, file,
- * data-…, message-metadata, reset-step, finish-step, finish, error) is that. Any other message
- * is plain: its text is its member `message`, or `text`, if that is a string, else the whole
- * of it; then a line end. Plain text opens a text part by itself, and closes it before
- * whatever else comes. A typed message that breaks the vocabulary (a delta of a part that was
- * never begun) begins it silently; what cannot be read is passed over.
+ * text-start, text-delta, text-end, reasoning-…, tool-input-…, tool-output-…, tool-approval-…,
+ * source-…, file, custom, data-…, message-metadata, reset-step, finish-step, finish, abort, error)
+ * is that. Any other message is plain: its text is its member `message`, or `text`, if that is a
+ * string, else the whole of it; then a line end. Plain text opens a text part by itself, and closes
+ * it before whatever else comes. A typed message that breaks the vocabulary (a delta of a part that
+ * was never begun) begins it silently; what cannot be read is passed over, and so is a message of
+ * another `type` without such a text. A task's `error` ends the answer there.
  *
  * With `snapshot`, and in AG-UI for whoever joins in the middle, what is there already comes
  * in one piece: nothing is appended until render_caught_up, or until RENDER_HELD_BYTES.
  *
  * An attempt that begins anew voids what was sent. AI SDK: reset-step; AG-UI:
  * MESSAGES_SNAPSHOT without it; OpenAI: has no word for it, so once any content was sent the
- * answer ends with an error (code "attempt_lost"), and before that nobody notices.
+ * answer ends with an error (code "attempt_lost"), and before that nobody notices. The same error
+ * ends what the others cannot take back: a reset-step does not reach beyond the step, and in AG-UI
+ * a step that is void is taken back only where nothing was said before it.
  *
  * Check buf_ok(out) after each call. Thread: the loop's.
  */
