@@ -120,6 +120,16 @@ void fold_end(struct render *r, const struct ending *ending, struct buf *out);
 void fold_close(struct render *r, struct buf *out);
 void fold_close_parts(struct render *r, struct buf *out);
 
+/* ---- fold_notes.c ---- */
+
+/* fold_note_metadata(r, value, out): read the model and the tokens in a messageMetadata; data NULL
+   is harmless. out: told if there was no memory; so too in the next. */
+void fold_note_metadata(struct render *r, struct slice value, struct buf *out);
+
+/* fold_note_finish(r, part, out): keep a PART_FINISH until the job has ended: until then an attempt
+   may still be void. */
+void fold_note_finish(struct render *r, const struct part *part, struct buf *out);
+
 /* ---- dialect.c ---- */
 
 /* dialect_frame(out, json): one frame of data, as dialect_put. */

@@ -15,9 +15,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define METADATA_MOST ((size_t)64 << 10)
-#define MODEL_MOST 256
-
 void fold_clear(struct fold *f)
 {
     parts_clear(&f->parts);
@@ -363,83 +360,18 @@ static void reset_step(struct render *r, struct buf *out)
     f->gave_step = f->spoke_step = false;
 }
 
-/* ---- what the answer says of itself ---- */
-
-static bool note_tokens(void *arg, const struct json_member *member)
-{
-    struct usage *usage = arg;
-    int64_t *to = strcmp(member->name, "inputTokens") == 0         ? &usage->input
-                  : strcmp(member->name, "outputTokens") == 0      ? &usage->output
-                  : strcmp(member->name, "reasoningTokens") == 0   ? &usage->reasoning
-                  : strcmp(member->name, "cachedInputTokens") == 0 ? &usage->cached
-                                                                   : NULL;
-    int64_t tokens;
-    /* More than this JavaScript cannot count. */
-    if (to && json_read_integer(member->value, member->length, &tokens) && tokens >= 0 &&
-        tokens < (int64_t)1 << 53)
-        *to = tokens;
-    return true;
-}
-
-static bool note_metadata(void *arg, const struct json_member *member)
-{
-    struct fold *f = arg;
-    if (strcmp(member->name, "usage") == 0 && member->type == JSON_OBJECT) {
-        f->usage = (struct usage){-1, -1, -1, -1};
-        json_members(member->value, member->length, note_tokens, &f->usage);
-    } else if (strcmp(member->name, "model") == 0 && member->type == JSON_STRING &&
-               member->length <= MODEL_MOST) {
-        buf_reset(&f->model);
-        buf_add(&f->model, member->value, member->length);
-    }
-    return true;
-}
-
-static void read_metadata(struct render *r, struct slice value, struct buf *out)
-{
-    if (value.data && value.data[0] == '{')
-        json_members(value.data, value.length, note_metadata, &r->fold);
-    out->failed |= r->fold.model.failed;
-}
+/* ---- all of it ---- */
 
 static void start_message(struct render *r, const struct part *part, struct buf *out)
 {
     struct part metadata = {.kind = PART_METADATA, .value = part->value};
-    read_metadata(r, part->value, out);
+    fold_note_metadata(r, part->value, out);
     if (!r->fold.began)
         give(r, part, NULL, out);
     else if (part->value.data)
         give(r, &metadata, NULL, out);
     r->fold.began = true;
 }
-
-/* The clients know these; what else a task says is another reason. */
-static const char *finish_reason(struct slice reason)
-{
-    static const char *const known[] = {"\"stop\"", "\"length\"", "\"content-filter\"",
-                                        "\"tool-calls\"", "\"error\""};
-    for (size_t i = 0; i < COUNT_OF(known); i++) {
-        if (strlen(known[i]) == reason.length && memcmp(known[i], reason.data, reason.length) == 0)
-            return known[i];
-    }
-    return "\"other\"";
-}
-
-/* It is kept until the job has ended: until then an attempt may still be void. */
-static void note_finish(struct render *r, const struct part *part, struct buf *out)
-{
-    struct fold *f = &r->fold;
-    read_metadata(r, part->value, out);
-    buf_reset(&f->finish);
-    buf_reset(&f->metadata);
-    if (part->text.data)
-        buf_puts(&f->finish, finish_reason(part->text));
-    if (part->value.length <= METADATA_MOST)
-        buf_add(&f->metadata, part->value.data, part->value.length);
-    out->failed |= f->finish.failed || f->metadata.failed;
-}
-
-/* ---- all of it ---- */
 
 static void fail(struct render *r, const struct part *part, struct buf *out)
 {
@@ -459,7 +391,7 @@ static void begin(struct render *r, struct buf *out)
 static void pass(struct render *r, const struct part *part, struct buf *out)
 {
     if (part->kind == PART_METADATA)
-        read_metadata(r, part->value, out);
+        fold_note_metadata(r, part->value, out);
     give(r, part, NULL, out);
     if (part->kind == PART_THING || (part->kind == PART_DATA && !part->transient))
         note_given(r, false);
@@ -524,7 +456,7 @@ static void take(struct render *r, const struct part *part, struct buf *out)
         reset_step(r, out);
         return;
     case PART_FINISH:
-        note_finish(r, part, out);
+        fold_note_finish(r, part, out);
         return;
     case PART_ERROR:
         fail(r, part, out);

@@ -12,7 +12,7 @@
  * The dangerous part: the client's verifier ends a run at the first event that is out of its order,
  * and MESSAGES_SNAPSHOT removes every message that it does not name.
  */
-#include "dialect.h"
+#include "render_ag_ui.h"
 
 #include "json.h"
 
@@ -31,7 +31,7 @@ static void end_event(struct buf *out)
     buf_add(out, "}\n\n", 3);
 }
 
-static void put_member(struct buf *out, const char *name, struct slice value)
+void render_ag_ui_put_member(struct buf *out, const char *name, struct slice value)
 {
     buf_puts(out, name);
     buf_add(out, value.data, value.length);
@@ -40,7 +40,7 @@ static void put_member(struct buf *out, const char *name, struct slice value)
 /* ---- names of messages ---- */
 
 /* As a string that is not closed yet. */
-static void open_id(const struct render *r, unsigned step, struct buf *out)
+void render_ag_ui_open_id(const struct render *r, unsigned step, struct buf *out)
 {
     buf_add(out, r->before.data, r->before.length);
     if (step > 1)
@@ -50,16 +50,16 @@ static void open_id(const struct render *r, unsigned step, struct buf *out)
 static void put_message_id(const struct render *r, struct buf *out)
 {
     buf_puts(out, ",\"messageId\":");
-    open_id(r, r->fold.steps, out);
+    render_ag_ui_open_id(r, r->fold.steps, out);
     buf_putc(out, '"');
 }
 
 /* A name below the message's, of a part or a call. */
-static void put_id_below(const struct render *r, unsigned step, const char *what, struct slice id,
-                         struct buf *out)
+void render_ag_ui_put_id_below(const struct render *r, unsigned step, const char *what,
+                               struct slice id, struct buf *out)
 {
     struct slice inside = part_inside(id);
-    open_id(r, step, out);
+    render_ag_ui_open_id(r, step, out);
     buf_puts(out, what);
     buf_add(out, inside.data, inside.length);
     buf_putc(out, '"');
@@ -67,7 +67,7 @@ static void put_id_below(const struct render *r, unsigned step, const char *what
 
 /* ---- text and reasoning ---- */
 
-static void start_text(struct render *r, struct buf *out)
+void render_ag_ui_start_text(struct render *r, struct buf *out)
 {
     if (r->text_open)
         return;
@@ -84,7 +84,7 @@ static void add_text(const struct render *r, const struct part *part, struct buf
         return; /* older clients refuse an empty one */
     begin_event(out, "TEXT_MESSAGE_CONTENT");
     put_message_id(r, out);
-    put_member(out, ",\"delta\":", part->text);
+    render_ag_ui_put_member(out, ",\"delta\":", part->text);
     end_event(out);
 }
 
@@ -108,12 +108,13 @@ static void put_reasoning(const struct render *r, const char *type, const struct
 {
     begin_event(out, type);
     buf_puts(out, ",\"messageId\":");
-    put_id_below(r, known->step, ".reasoning.", parts_id(known), out);
+    render_ag_ui_put_id_below(r, known->step, ".reasoning.", parts_id(known), out);
     buf_puts(out, behind);
     end_event(out);
 }
 
-static void start_reasoning(const struct render *r, const struct known *known, struct buf *out)
+void render_ag_ui_start_reasoning(const struct render *r, const struct known *known,
+                                  struct buf *out)
 {
     put_reasoning(r, "REASONING_START", known, "", out);
     put_reasoning(r, "REASONING_MESSAGE_START", known, ",\"role\":\"reasoning\"", out);
@@ -126,8 +127,8 @@ static void add_reasoning(const struct render *r, const struct part *part,
         return;
     begin_event(out, "REASONING_MESSAGE_CONTENT");
     buf_puts(out, ",\"messageId\":");
-    put_id_below(r, known->step, ".reasoning.", parts_id(known), out);
-    put_member(out, ",\"delta\":", part->text);
+    render_ag_ui_put_id_below(r, known->step, ".reasoning.", parts_id(known), out);
+    render_ag_ui_put_member(out, ",\"delta\":", part->text);
     end_event(out);
 }
 
@@ -139,13 +140,14 @@ static void end_reasoning(const struct render *r, const struct known *known, str
 
 /* ---- tool calls ---- */
 
-static void start_call(const struct render *r, struct slice id, struct slice name, struct buf *out)
+void render_ag_ui_start_call(const struct render *r, struct slice id, struct slice name,
+                             struct buf *out)
 {
     begin_event(out, "TOOL_CALL_START");
-    put_member(out, ",\"toolCallId\":", id);
-    put_member(out, ",\"toolCallName\":", name);
+    render_ag_ui_put_member(out, ",\"toolCallId\":", id);
+    render_ag_ui_put_member(out, ",\"toolCallName\":", name);
     buf_puts(out, ",\"parentMessageId\":");
-    open_id(r, r->fold.steps, out);
+    render_ag_ui_open_id(r, r->fold.steps, out);
     buf_putc(out, '"');
     end_event(out);
 }
@@ -153,7 +155,7 @@ static void start_call(const struct render *r, struct slice id, struct slice nam
 static void end_call(const struct part *part, struct buf *out)
 {
     begin_event(out, "TOOL_CALL_END");
-    put_member(out, ",\"toolCallId\":", part->id);
+    render_ag_ui_put_member(out, ",\"toolCallId\":", part->id);
     end_event(out);
 }
 
@@ -163,8 +165,8 @@ static void add_input(const struct part *part, struct buf *out)
     dialect_put_input(&text, part);
     if (text.length > 2) {
         begin_event(out, "TOOL_CALL_ARGS");
-        put_member(out, ",\"toolCallId\":", part->id);
-        put_member(out, ",\"delta\":", (struct slice){text.data, text.length});
+        render_ag_ui_put_member(out, ",\"toolCallId\":", part->id);
+        render_ag_ui_put_member(out, ",\"delta\":", (struct slice){text.data, text.length});
         end_event(out);
     }
     out->failed |= text.failed;
@@ -175,7 +177,7 @@ static void put_call(const struct render *r, const struct part *part, const stru
                      struct buf *out)
 {
     if (!known->begun)
-        start_call(r, part->id, part->name, out);
+        render_ag_ui_start_call(r, part->id, part->name, out);
     if (part->kind == PART_CALL_DELTA ||
         ((part->kind == PART_CALL_INPUT || part->kind == PART_CALL_BROKEN) && !known->has_input))
         add_input(part, out);
@@ -184,7 +186,7 @@ static void put_call(const struct render *r, const struct part *part, const stru
 }
 
 /* What a tool returned, as the rest of an object. */
-static void put_content(const struct part *part, struct buf *out)
+void render_ag_ui_put_content(const struct part *part, struct buf *out)
 {
     buf_puts(out, ",\"content\":");
     if (part->kind == PART_OUTPUT)
@@ -202,9 +204,9 @@ static void put_result(const struct render *r, const struct part *part, const st
         return; /* each would be a message of its own */
     begin_event(out, "TOOL_CALL_RESULT");
     buf_puts(out, ",\"messageId\":");
-    put_id_below(r, known->step, ".result.", part->id, out);
-    put_member(out, ",\"toolCallId\":", part->id);
-    put_content(part, out);
+    render_ag_ui_put_id_below(r, known->step, ".result.", part->id, out);
+    render_ag_ui_put_member(out, ",\"toolCallId\":", part->id);
+    render_ag_ui_put_content(part, out);
     buf_puts(out, ",\"role\":\"tool\"");
     end_event(out);
 }
@@ -214,7 +216,7 @@ static void put_result(const struct render *r, const struct part *part, const st
 static void put_custom(struct slice name, struct slice value, struct buf *out)
 {
     begin_event(out, "CUSTOM");
-    put_member(out, ",\"name\":", name);
+    render_ag_ui_put_member(out, ",\"name\":", name);
     buf_puts(out, ",\"value\":");
     dialect_put(out, value);
     end_event(out);
@@ -227,15 +229,15 @@ static void put_metadata(const struct part *part, struct buf *out)
         put_custom((struct slice){name, sizeof name - 1}, part->value, out);
 }
 
-static void put_step(const struct render *r, const char *type, struct buf *out)
+void render_ag_ui_put_step(const struct render *r, const char *type, struct buf *out)
 {
     begin_event(out, type);
     buf_printf(out, ",\"stepName\":\"step-%u\"", r->fold.steps);
     end_event(out);
 }
 
-static void put_rest(struct render *r, const struct part *part, const struct known *known,
-                     struct buf *out)
+void render_ag_ui_put_rest(struct render *r, const struct part *part, const struct known *known,
+                           struct buf *out)
 {
     switch (part->kind) {
     case PART_START:
@@ -243,10 +245,10 @@ static void put_rest(struct render *r, const struct part *part, const struct kno
         put_metadata(part, out);
         return;
     case PART_START_STEP:
-        put_step(r, "STEP_STARTED", out);
+        render_ag_ui_put_step(r, "STEP_STARTED", out);
         return;
     case PART_FINISH_STEP:
-        put_step(r, "STEP_FINISHED", out);
+        render_ag_ui_put_step(r, "STEP_FINISHED", out);
         return;
     case PART_OUTPUT:
     case PART_OUTPUT_ERROR:
@@ -271,7 +273,7 @@ static void put_part(struct render *r, const struct part *part, const struct kno
 {
     switch (part->kind) {
     case PART_TEXT_START:
-        start_text(r, out);
+        render_ag_ui_start_text(r, out);
         return;
     case PART_TEXT_DELTA:
         add_text(r, part, out);
@@ -280,7 +282,7 @@ static void put_part(struct render *r, const struct part *part, const struct kno
         end_text(r, known, out);
         return;
     case PART_REASONING_START:
-        start_reasoning(r, known, out);
+        render_ag_ui_start_reasoning(r, known, out);
         return;
     case PART_REASONING_DELTA:
         add_reasoning(r, part, known, out);
@@ -296,13 +298,13 @@ static void put_part(struct render *r, const struct part *part, const struct kno
         put_call(r, part, known, out);
         return;
     default:
-        put_rest(r, part, known, out);
+        render_ag_ui_put_rest(r, part, known, out);
     }
 }
 
 /* ---- snapshots ---- */
 
-static void put_snapshot(const struct render *r, const struct buf *messages, struct buf *out)
+void render_ag_ui_put_snapshot(const struct render *r, const struct buf *messages, struct buf *out)
 {
     begin_event(out, "MESSAGES_SNAPSHOT");
     buf_puts(out, ",\"messages\":[");
@@ -322,7 +324,8 @@ static void blank_reasoning(const struct render *r, struct buf *messages)
         if (parts->list[i].kind != KNOWN_REASONING)
             continue;
         buf_puts(messages, "{\"id\":");
-        put_id_below(r, parts->list[i].step, ".reasoning.", parts_id(&parts->list[i]), messages);
+        render_ag_ui_put_id_below(r, parts->list[i].step, ".reasoning.", parts_id(&parts->list[i]),
+                                  messages);
         buf_puts(messages, ",\"role\":\"reasoning\",\"content\":\"\"},");
     }
 }
@@ -333,7 +336,7 @@ static bool take_all_back(struct render *r, struct buf *out)
     if (r->fold.forgot)
         return false;
     blank_reasoning(r, &messages);
-    put_snapshot(r, &messages, out);
+    render_ag_ui_put_snapshot(r, &messages, out);
     out->failed |= messages.failed;
     buf_clear(&messages);
     return true;
@@ -352,153 +355,6 @@ static bool take_back_step(struct render *r, struct buf *out)
         return false;
     fold_close_parts(r, out);
     return take_all_back(r, out);
-}
-
-/* ---- what was there before a follower came ---- */
-
-/* Lives for as long as the messages that were held back are gone through. */
-struct building {
-    struct buf messages; /* of the steps that are over, a comma behind each */
-    struct said said;    /* of the step */
-    struct buf results;  /* what its tools returned: messages, likewise */
-    struct buf customs;  /* frames: what is no message */
-    unsigned calls_before;
-};
-
-static void put_thoughts(const struct render *r, unsigned step, struct buf *out)
-{
-    const struct said *said = &r->building->said;
-    for (size_t i = 0; i < said->thought_count; i++) {
-        const struct buf *id = &said->thoughts[i].id, *text = &said->thoughts[i].text;
-        buf_puts(out, "{\"id\":");
-        put_id_below(r, step, ".reasoning.", (struct slice){id->data, id->length}, out);
-        buf_puts(out, ",\"role\":\"reasoning\",\"content\":\"");
-        buf_add(out, text->data, text->length);
-        buf_puts(out, "\"},");
-    }
-}
-
-static void put_message(const struct render *r, unsigned step, struct buf *out)
-{
-    const struct said *said = &r->building->said;
-    if (said->text.length == 0 && said->call_count == 0)
-        return;
-    buf_puts(out, "{\"id\":");
-    open_id(r, step, out);
-    buf_puts(out, "\",\"role\":\"assistant\",\"content\":\"");
-    buf_add(out, said->text.data, said->text.length);
-    buf_putc(out, '"');
-    if (said->call_count > 0) {
-        buf_puts(out, ",\"toolCalls\":");
-        said_put_calls(said, out);
-    }
-    buf_puts(out, "},");
-}
-
-/* In the order in which a model would want them back. */
-static void finish_building(struct render *r, unsigned step)
-{
-    struct building *b = r->building;
-    put_thoughts(r, step, &b->messages);
-    put_message(r, step, &b->messages);
-    buf_add(&b->messages, b->results.data, b->results.length);
-    b->messages.failed |= b->said.failed || b->results.failed;
-    b->calls_before = r->fold.parts.calls;
-    said_clear(&b->said);
-    buf_reset(&b->results);
-}
-
-static void build_result(const struct render *r, const struct part *part, const struct known *known)
-{
-    struct buf *to = &r->building->results;
-    if (part->preliminary)
-        return;
-    buf_puts(to, "{\"id\":");
-    put_id_below(r, known->step, ".result.", part->id, to);
-    put_member(to, ",\"role\":\"tool\",\"toolCallId\":", part->id);
-    put_content(part, to);
-    buf_puts(to, "},");
-}
-
-static void build(struct render *r, const struct part *part, const struct known *known,
-                  struct buf *out)
-{
-    struct building *b = r->building;
-    (void)out;
-    switch (part->kind) {
-    case PART_START_STEP:
-        if (r->fold.steps > 1) /* what was before the first step is the same message */
-            finish_building(r, r->fold.steps - 1);
-        return;
-    case PART_FINISH_STEP:
-        return;
-    case PART_OUTPUT:
-    case PART_OUTPUT_ERROR:
-    case PART_OUTPUT_DENIED:
-        build_result(r, part, known);
-        return;
-    default:
-        if (known)
-            said_take(&b->said, part, known, b->calls_before);
-        if (!known || part->kind == PART_APPROVAL_ASKED)
-            put_rest(r, part, known, &b->customs);
-    }
-}
-
-static void reopen_call(const struct render *r, const struct known *known, struct buf *out)
-{
-    const struct building *b = r->building;
-    size_t at = known->number - b->calls_before;
-    if (at < b->said.call_count) {
-        const struct buf *name = &b->said.calls[at].name;
-        start_call(r, parts_id(known), (struct slice){name->data, name->length}, out);
-    }
-}
-
-/* What is not over yet begins once more: a client adds to what the snapshot has. */
-static void reopen(struct render *r, struct buf *out)
-{
-    const struct parts *parts = &r->fold.parts;
-    if (r->fold.step_open)
-        put_step(r, "STEP_STARTED", out);
-    for (size_t i = 0; i < parts->count; i++) {
-        const struct known *known = &parts->list[i];
-        if (!known->open)
-            continue;
-        if (known->kind == KNOWN_TEXT)
-            start_text(r, out);
-        else if (known->kind == KNOWN_REASONING)
-            start_reasoning(r, known, out);
-        else
-            reopen_call(r, known, out);
-    }
-}
-
-static const struct dialect building = {.part = build};
-
-static void release(struct render *r, struct buf *out)
-{
-    struct building b = {0};
-    struct buf open = {0};
-    struct part part;
-    size_t at = 0;
-    r->building = &b;
-    r->dialect = &building;
-    while (held_next(&r->held, &at, &part))
-        fold_part(r, &part, out);
-    r->dialect = &dialect_ag_ui;
-    reopen(r, &open);
-    finish_building(r, r->fold.steps);
-    if (b.messages.length > 0)
-        put_snapshot(r, &b.messages, out);
-    buf_add(out, b.customs.data, b.customs.length);
-    buf_add(out, open.data, open.length);
-    out->failed |= b.messages.failed || b.customs.failed || open.failed;
-    r->building = NULL;
-    buf_clear(&b.messages);
-    buf_clear(&b.results);
-    buf_clear(&b.customs);
-    buf_clear(&open);
 }
 
 /* ---- the first and the last ---- */
@@ -538,7 +394,8 @@ static void put_usage(const struct render *r, struct buf *out)
         return;
     buf_puts(out, ",\"usage\":[{");
     if (r->fold.model.length > 0) {
-        put_member(out, "\"model\":", (struct slice){r->fold.model.data, r->fold.model.length});
+        render_ag_ui_put_member(
+            out, "\"model\":", (struct slice){r->fold.model.data, r->fold.model.length});
         comma = ",";
     }
     put_tokens("inputTokens", usage->input, &comma, out);
@@ -555,7 +412,7 @@ static void end(struct render *r, const struct ending *ending, struct buf *out)
     if (is_finished) {
         put_run(r, out);
     } else {
-        put_member(out, ",\"message\":", ending->text);
+        render_ag_ui_put_member(out, ",\"message\":", ending->text);
         buf_puts(out, ",\"code\":");
         json_quote(out, ending->code.data, ending->code.length);
     }
@@ -570,6 +427,6 @@ const struct dialect dialect_ag_ui = {
     .part = put_part,
     .take_back = take_back,
     .take_back_step = take_back_step,
-    .release = release,
+    .release = render_ag_ui_release,
     .end = end,
 };
