@@ -201,8 +201,13 @@ static bool knows_usage(const struct render *r)
 
 static void put_error(const struct ending *ending, struct buf *out)
 {
-    buf_puts(out, "{\"error\":{\"message\":");
-    buf_add(out, ending->text.data, ending->text.length);
+    /* Of a cancelled one the text is just why: a word. */
+    bool is_cancelled = ending->kind == ENDING_CANCELLED;
+    struct slice text = part_inside(ending->text);
+    buf_puts(out, "{\"error\":{\"message\":\"");
+    buf_puts(out, is_cancelled ? "The answer was cancelled: " : "");
+    buf_add(out, text.data, text.length);
+    buf_puts(out, is_cancelled ? ".\"" : "\"");
     buf_puts(out, ",\"type\":\"server_error\",\"param\":null,\"code\":");
     json_quote(out, ending->code.data, ending->code.length);
     buf_puts(out, "}}");

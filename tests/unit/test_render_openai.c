@@ -286,7 +286,7 @@ static void whole_answers_that_failed_have_a_status(void **state)
     assert_whole(500, ERROR("exit_1", "exit_1"));
     begin_with((struct render_options){.whole = true});
     assert_true(script_end(render, ENTRY_CANCELLED, "requested", NULL, &out));
-    assert_whole(499, ERROR("requested", "cancelled"));
+    assert_whole(499, ERROR("The answer was cancelled: requested.", "cancelled"));
     begin_with((struct render_options){.whole = true});
     assert_true(script_end(render, ENTRY_EXPIRED, NULL, NULL, &out));
     assert_whole(504, ERROR("The job was not done before its deadline.", "expired"));
