@@ -15,8 +15,11 @@
  *     {"type":"tool-input-available","toolCallId":"call_1","toolName":"weather","input":{…}}
  *     {"type":"tool-input-error","toolCallId":…,"toolName":…,"input":"<text>","errorText":…}
  *
- * A part ends when another begins, or at the end. What begins and ends the whole
- * message (start, start-step, finish-step, finish) is the caller's.
+ * A part ends when another begins, or at the end; but a tool call whose input is not whole yet
+ * stays open beside others, since servers may send the pieces of several calls in turn. A delta
+ * has at most 32 KiB, a tool's input 192 KiB. A call without an id gets one that is the same
+ * whenever the same answer is read. What begins and ends the whole message (start, start-step,
+ * finish-step, finish) is the caller's.
  *
  * No clock, no descriptor. Thread: the owner's.
  */
@@ -37,7 +40,8 @@ enum chat_finish {
     CHAT_FINISH_OTHER,
 };
 
-/* chat_finish_name(finish): as finishReason says it: "stop", "length", "tool-calls", … */
+/* chat_finish_name(finish): as finishReason says it: "stop", "length", "tool-calls",
+   "content-filter"; "other" for the rest. */
 const char *chat_finish_name(enum chat_finish finish);
 
 /* Tokens; -1: not known. */
@@ -71,7 +75,7 @@ MUST_CHECK enum status chat_reply_take(struct chat_reply *r, const char *data, s
 void chat_reply_end(struct chat_reply *r, struct buf *out);
 
 /* chat_reply_is_complete(r): the answer came to its own end ([DONE], done: true, or a
-   finish_reason): a body that ends without is one that was cut. */
+   finish_reason), and did not fail: a body that ends without is one that was cut. */
 bool chat_reply_is_complete(const struct chat_reply *r);
 
 /* chat_reply_spoke(r): something of the answer was given to out. */
