@@ -101,13 +101,13 @@ bool chat_value_is(const struct chat_value *value, const char *text)
     /* An escape is longer than what it stands for: so as a rule lengths decide. */
     if (value->length <= length + 2)
         return value->length == length + 2 && memcmp(value->data + 1, text, length) == 0;
-    if (!memchr(value->data, '\\', value->length))
+    /* An escape has six bytes at most for one: what is longer than the room is another text. */
+    char room[256];
+    if (value->length >= sizeof room || !memchr(value->data, '\\', value->length))
         return false;
-    struct buf undone = {0};
+    struct buf undone = {.data = room, .capacity = sizeof room}; /* never has to grow */
     json_read_string(value->data, value->length, &undone);
-    bool same = buf_ok(&undone) && strcmp(buf_text(&undone), text) == 0;
-    buf_clear(&undone);
-    return same;
+    return undone.length == length && memcmp(room, text, length) == 0;
 }
 
 void chat_value_text(const struct chat_value *value, struct buf *out)

@@ -27,7 +27,7 @@ MUST_CHECK bool chat_value_read(const char *data, size_t length, struct chat_val
 /* chat_value_has(value, type): it is there, and of this type. */
 bool chat_value_has(const struct chat_value *value, enum json_type type);
 
-/* chat_value_is(value, text): a string that stands for this text. */
+/* chat_value_is(value, text): a string that stands for this text, of at most 40 bytes. */
 bool chat_value_is(const struct chat_value *value, const char *text);
 
 /* chat_value_text(value, out): append what a string stands for; of others nothing. */
