@@ -10,7 +10,9 @@
  * `reasoning_effort`, as OpenAI names them: for FEATURE_OLLAMA put where Ollama has them
  * (`options`, `format`, `tools`). AG-UI's tools ({name, description, parameters}) become functions.
  * What the feature fixes (system, temperature, max_tokens, stop, seed) goes before what the
- * client asks for, but for max_tokens, where the smaller counts. Everything else is left out.
+ * client asks for, but for max_tokens, where the smaller counts, and for system: the client's
+ * own prompts follow the feature's in the same message. Everything else is left out.
+ * reasoning_effort is Ollama's `think`. A picture goes to Ollama only as a data: URL in base64.
  *
  * Pure. Thread: any.
  */
@@ -27,7 +29,8 @@
  * Append the request's body for one of the feature's models, streamed, with usage asked for.
  *
  * payload: the job's, valid JSON. partial: what a former model said already ("" for
- * nothing): it goes along as the beginning of the assistant's answer.
+ * nothing): it goes along as the beginning of the assistant's answer, a last message of role
+ * assistant. Servers go on with it or answer after it; none is told to by a member of its own.
  * STATUS_BAD_INPUT: it is no question; wrong holds a sentence for the client that names the
  * member. STATUS_NO_MEMORY.
  */
