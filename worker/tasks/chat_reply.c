@@ -518,8 +518,8 @@ enum status chat_reply_take(struct chat_reply *r, const char *data, size_t lengt
         return r->failed;
     r->events.wrong = NULL;
     r->failed = chat_events_take(&r->events, data, length, on_event, &taking);
-    if (r->events.wrong)
-        r->failed = not_understood(r, r->events.wrong, "", 0);
+    if (r->events.wrong) /* behind the last word nothing counts */
+        r->failed = r->done ? STATUS_OK : not_understood(r, r->events.wrong, "", 0);
     enum status memory = sound(&taking);
     return r->failed = memory ? memory : r->failed;
 }
