@@ -114,10 +114,10 @@ $(OUT)/steps/%: $(OBJ)/tests/steps/%.o $(SUPPORT_OBJ) $(LIB_API) $(LIB_WORKER) $
 $(call objects,$(UNIT_SRC) $(STEPS_SRC)) $(SUPPORT_OBJ): | $(DEPS)/test
 
 # A fuzz target: with libFuzzer's main, or with one that replays the files it is given.
-$(OUT)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(LIB_API) $(LIB_WORKER) $(LIB_COMMON)
+$(OUT)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_API)
-$(OUT)/replay/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay_main.o $(LIB_API) $(LIB_WORKER) $(LIB_COMMON)
+$(OUT)/replay/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay_main.o $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_API)
 
