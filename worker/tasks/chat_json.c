@@ -21,14 +21,22 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* From a string's opening quote to behind its closing one. */
+/* From a string's opening quote to behind its closing one: that with an even number of backslashes
+   before it. */
 static const char *skip_string(const char *at, const char *end)
 {
-    for (at++; at < end && *at != '"'; at++) {
-        if (*at == '\\')
-            at++;
+    for (at++; at < end; at++) {
+        const char *quote = memchr(at, '"', (size_t)(end - at));
+        if (!quote)
+            return end;
+        const char *run = quote;
+        while (run > at && run[-1] == '\\')
+            run--;
+        if ((quote - run) % 2 == 0)
+            return quote + 1;
+        at = quote;
     }
-    return at < end ? at + 1 : end;
+    return end;
 }
 
 static const char *skip_nested(const char *at, const char *end)
