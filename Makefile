@@ -108,7 +108,7 @@ $(OUT)/unit/% $(OUT)/steps/%: LIBS_TEST = -lcmocka -lcurl $(LIBS_API)
 $(OUT)/unit/%: $(OBJ)/tests/unit/%.o $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_FSCK) $(LIB_LOAD) $(LIB_COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_TEST)
-$(OUT)/steps/%: $(OBJ)/tests/steps/%.o $(SUPPORT_OBJ) $(LIB_API) $(LIB_WORKER) $(LIB_FSCK) $(LIB_COMMON)
+$(OUT)/steps/%: $(OBJ)/tests/steps/%.o $(SUPPORT_OBJ) $(LIB_API) $(LIB_WORKER) $(LIB_TASK) $(LIB_FSCK) $(LIB_COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_TEST)
 $(call objects,$(UNIT_SRC) $(STEPS_SRC)) $(SUPPORT_OBJ): | $(DEPS)/test

@@ -44,8 +44,9 @@ struct http_request {
     int64_t silence_timeout_ms; /* between two pieces of the body */
     /* A piece of the body. False: enough; on_end does not come, the request is over. */
     bool (*on_data)(void *arg, int status, const char *data, size_t length);
-    /* The end, once; not after http_cancel, nor from inside http_post_new. */
+    /* The end, once; not after http_cancel, nor from inside http_post_new. It is over then. */
     void (*on_end)(void *arg, const struct http_result *result);
+    /* Both come from outside of libcurl: any function here may be called from them. */
     void *arg;
 };
 
@@ -54,9 +55,22 @@ struct http_request {
 MUST_CHECK struct http *http_new(uv_loop_t *loop);
 void http_free(struct http *h);
 
+/**
+ * http_pause(h), http_resume(h)
+ * Hand out nothing more, of all requests, and read no more than a few KiB of each: who takes
+ * the data has no room. No time limit passes meanwhile. http_resume calls on_data and on_end
+ * from inside itself, unless it is called from inside one of them.
+ */
+void http_pause(struct http *h);
+void http_resume(struct http *h);
+
 /* http_post_new(h, request): begin one. Copies all but arg. Gives, until on_end, a false from
    on_data, or http_cancel. NULL: no memory. */
 MUST_CHECK struct http_post *http_post_new(struct http *h, const struct http_request *request);
+
+/* http_expect_end(p, wait_ms): what matters has come; the end must come within wait_ms, or is
+   HTTP_SILENT. */
+void http_expect_end(struct http_post *p, int64_t wait_ms);
 
 /* http_cancel(p): end it now. Not from inside its own on_data: return false there. */
 void http_cancel(struct http_post *p);
