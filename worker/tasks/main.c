@@ -2,6 +2,7 @@
  * main.c: leat-task, the built-in tasks.
  *
  *     leat-task generate_messages
+ *     leat-task chat
  *
  * Reads jobs from standard input, one line each, runs one after the other, and
  * writes each one's messages and then {"leat":"done"} to standard output. Ends
@@ -12,8 +13,9 @@
  * With LEAT_SLOTS=n in its environment it is the shared form of a task process
  * (many.h): up to n jobs at once, each line behind its job's id.
  *
- * SIGTERM keeps its default: whatever this process does may be cut off anywhere.
+ * SIGTERM keeps its default, but for a chat: whatever this process does may be cut off anywhere.
  */
+#include "chat_task.h"
 #include "generate_messages.h"
 #include "log.h"
 #include "many.h"
@@ -33,6 +35,8 @@ static const struct {
     enum status (*run_many)(const struct task_context *context);
 } tasks[] = {
     {"generate_messages", "numbered messages at a steady pace", generate_messages, many_run},
+    /* One job after the other is many with one at a time. */
+    {"chat", "the answers of the language models that a job's feature names", NULL, chat_task_run},
 };
 
 /* Room for "worker-", a hostname (64 at most on Linux) and its NUL. */
@@ -155,8 +159,9 @@ int main(int argc, char **argv)
     read_container_id(container_id);
     struct writer writer = {.fd = STDOUT_FILENO, .at_once = settings.task_message_interval_ms > 0};
     struct task_context context = {&settings, container_id, &writer};
-    enum status status = settings.leat_slots > 0 ? tasks[row].run_many(&context)
-                                                 : run_jobs(&context, tasks[row].run);
+    enum status status = settings.leat_slots > 0 || !tasks[row].run
+                             ? tasks[row].run_many(&context)
+                             : run_jobs(&context, tasks[row].run);
     log_end(status);
     writer_clear(&writer);
     return status == STATUS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
