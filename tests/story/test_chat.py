@@ -13,6 +13,13 @@ from model_server import ModelServer, Script
 KEY = "sk-very-secret-0123456789"
 
 
+def _is_sanitized():
+    """A sanitizer keeps what is freed."""
+    with open(os.path.join(BIN, "leat-task"), "rb") as file:
+        program = file.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 class Task:
     """leat-task chat on pipes; each line it says is noted."""
 
@@ -496,8 +503,8 @@ def a_reader_that_does_not_read_costs_bounded_memory_and_misses_nothing(leat):
     mute = task.give(_feature(_openai(server, "mute")))
     jobs = [task.give(_feature(_openai(server))) for _ in range(3)]
     until(lambda: len(server.asked) == 4, 10, "all are asked")
-    before = task.pss_kib()
-    stays(lambda: task.pss_kib() < before + 4096, 1.5, lambda: f"its memory stays: {before} to {task.pss_kib()} KiB")
+    most = task.pss_kib() + (4096 if not _is_sanitized() else 16384)
+    stays(lambda: task.pss_kib() < most, 1.5, lambda: f"its memory stays below {most} KiB: {task.pss_kib()}")
     task.write(f'{mute} {{"stop": true}}')  # is read all the same
     until(lambda: server.left == 1, 10, "the stop is obeyed while nobody reads")
     task.reader.start()
@@ -518,5 +525,4 @@ def a_chat_that_waits_costs_at_most_a_hundred_kilobytes(leat):
     until(lambda: len(server.asked) == count + 1, 60, lambda: f"all wait; {len(server.asked)} do")
     each = (task.pss_kib() - before) / count
     print(f"note: {each:.1f} KiB for each of {count} chats that wait, each with a question of 4 KB")
-    if "SAN" not in os.environ:
-        check(each <= 100, f"{each:.1f} KiB a chat")
+    check(each <= (100 if not _is_sanitized() else 400), f"{each:.1f} KiB a chat")
