@@ -18,7 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BUILT_IN "generate_messages[reuse]=leat-task generate_messages"
+/* A chat only waits, for its model. */
+#define BUILT_IN \
+    "generate_messages[reuse]=leat-task generate_messages;chat[slots=100]=leat-task chat"
 #define OWN_PROGRAM "leat-task"
 #define BLANKS " \t\r\n"
 

@@ -10,19 +10,23 @@
 
 #include <cmocka.h>
 
-static void an_empty_text_means_the_built_in_task(void **state)
+static void an_empty_text_means_the_built_in_tasks(void **state)
 {
     (void)state;
     struct tasks tasks = {0};
     struct buf error = {0};
     assert_true(tasks_parse(&tasks, "", &error));
-    assert_int_equal(tasks.count, 1);
+    assert_int_equal(tasks.count, 2);
     const struct task *task = tasks_find(&tasks, "generate_messages");
     assert_non_null(task);
     assert_true(task->reuse);
     assert_string_equal(task->words[0], "leat-task");
     assert_string_equal(task->words[1], "generate_messages");
     assert_null(task->words[2]);
+    task = tasks_find(&tasks, "chat");
+    assert_non_null(task);
+    assert_int_equal(task->slots, 100);
+    assert_string_equal(task->words[1], "chat");
     tasks_clear(&tasks);
 }
 
@@ -196,7 +200,7 @@ static void a_program_that_cannot_run_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_empty_text_means_the_built_in_task),
+        cmocka_unit_test(an_empty_text_means_the_built_in_tasks),
         cmocka_unit_test(commands_are_split_at_blanks),
         cmocka_unit_test(each_mistake_is_named),
         cmocka_unit_test(marks_are_read_in_any_order),
