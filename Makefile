@@ -51,7 +51,7 @@ BENCH_SRC  := $(filter-out bench/session.c,$(wildcard bench/*.c))
 
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 COMMON_OBJ := $(call objects,$(COMMON_SRC)) $(OBJ)/common/lua.o
-API_OBJ    := $(call objects,$(API_SRC)) $(OBJ)/api/openapi.o
+API_OBJ    := $(call objects,$(API_SRC)) $(OBJ)/api/openapi.o $(OBJ)/api/page_files.o
 WORKER_OBJ := $(call objects,$(WORKER_SRC))
 TASK_OBJ   := $(call objects,$(TASK_SRC))
 FSCK_OBJ   := $(call objects,$(FSCK_SRC))
@@ -144,7 +144,7 @@ BUILT_WITH := $(OBJ)/built-with
 .PHONY: FORCE
 $(BUILT_WITH): FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS) $(COMMON_SRC) $(API_SRC) $(WORKER_SRC) $(TASK_SRC) $(FSCK_SRC)' >$@.new
+	@echo '$(CC) $(ALL_CFLAGS) $(COMMON_SRC) $(API_SRC) $(WORKER_SRC) $(TASK_SRC) $(FSCK_SRC) $(PAGE)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(OBJ)/%.o: %.c $(BUILT_WITH)
@@ -167,6 +167,15 @@ $(OBJ)/api/openapi.c: api/openapi.json scripts/embed-json
 
 $(OBJ)/api/openapi.o: $(OBJ)/api/openapi.c $(BUILT_WITH)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# What GET / answers, and the files of the page.
+PAGE := $(wildcard $(addprefix api/page/*.,html css js svg))
+$(OBJ)/api/page_files.c: $(PAGE) scripts/embed-page $(BUILT_WITH)
+	@mkdir -p $(@D)
+	scripts/embed-page $(PAGE) >$@
+
+$(OBJ)/api/page_files.o: $(OBJ)/api/page_files.c $(BUILT_WITH)
+	$(CC) $(ALL_CFLAGS) -iquote api -iquote common -c -o $@ $<
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
 

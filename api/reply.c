@@ -118,6 +118,16 @@ size_t reply_cors(const struct exchange *e, const struct settings *settings,
 
 /* ---- answers ---- */
 
+static void give(struct exchange *e, int http_status, const struct exchange_field *fields,
+                 size_t count, const char *body, size_t length)
+{
+    enum status status = exchange_answer(e, http_status, fields, count, body, length);
+    if (status != STATUS_OK && status != STATUS_CLOSED) {
+        log_error("answer_failed", LOG_S("why", status_name(status)));
+        exchange_abort(e);
+    }
+}
+
 static void answer(struct exchange *e, const struct settings *settings, int http_status,
                    const struct exchange_field *more, size_t count, const char *body, size_t length)
 {
@@ -126,11 +136,7 @@ static void answer(struct exchange *e, const struct settings *settings, int http
     for (size_t i = 0; i < count; i++)
         fields[used++] = more[i];
     fields[used++] = (struct exchange_field){"Cache-Control", "no-store"};
-    enum status status = exchange_answer(e, http_status, fields, used, body, length);
-    if (status != STATUS_OK && status != STATUS_CLOSED) {
-        log_error("answer_failed", LOG_S("why", status_name(status)));
-        exchange_abort(e);
-    }
+    give(e, http_status, fields, used, body, length);
 }
 
 static void problem_body(struct buf *out, enum problem problem, const char *detail, const char *job)
@@ -197,6 +203,12 @@ void reply_json(struct exchange *e, const struct settings *settings, int http_st
         answer(e, settings, http_status, fields, count + 1, buf_text(body), body->length);
     else
         exchange_abort(e);
+}
+
+void reply_file(struct exchange *e, int http_status, const struct exchange_field *fields,
+                size_t count, const char *text)
+{
+    give(e, http_status, fields, count, text, strlen(text));
 }
 
 void reply_no_content(struct exchange *e, const struct settings *settings)

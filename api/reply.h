@@ -1,5 +1,5 @@
 /**
- * reply.h: answers that are no stream: JSON, and errors as RFC 9457 problems.
+ * reply.h: answers that are no stream: JSON, files, and errors as RFC 9457 problems.
  *
  * The one place that knows HTTP status codes and problem types. Each problem has
  * a stable `type` (urn:leat:problem:<name>); `detail` is for people.
@@ -76,6 +76,11 @@ void reply_come_again_raw(const struct settings *settings, const struct turned_a
    more headers. Borrows all. */
 void reply_json(struct exchange *e, const struct settings *settings, int http_status,
                 const struct exchange_field *more, size_t count, const struct buf *body);
+
+/* reply_file(e, http_status, fields, count, text): answer with a text and these headers, and none
+   for other origins. Borrows all. */
+void reply_file(struct exchange *e, int http_status, const struct exchange_field *fields,
+                size_t count, const char *text);
 
 /* reply_no_content(e, settings): 204. */
 void reply_no_content(struct exchange *e, const struct settings *settings);

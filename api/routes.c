@@ -11,6 +11,7 @@
 #include "gateway.h"
 #include "jobs.h"
 #include "operate.h"
+#include "page.h"
 #include "reply.h"
 #include "schedules.h"
 #include "stream.h"
@@ -56,6 +57,8 @@ static const struct route table[] = {
     {"/livez", "GET", ANY, 0, about_live},
     {"/readyz", "GET", ANY, 0, about_ready},
     {"/openapi.json", "GET", ANY, 0, about_openapi},
+    {"/", "GET", ANY, 0, page_front},
+    {"/page/{name}", "GET", ANY, 0, page_part},
 };
 /* clang-format on */
 

@@ -101,7 +101,8 @@ def a_problem_has_a_stable_type(leat):
 
 def unknown_paths_are_404(leat):
     gateway = leat.gateway()
-    for path in ("/", "/nothing", "/stream/", "/stream/x?" + GOOD, "//stream?" + GOOD, "/STREAM?" + GOOD,
+    for path in ("//", "/page/", "/page/nothing.js", "/page/index.html", "/nothing", "/stream/", "/stream/x?" + GOOD,
+                 "//stream?" + GOOD, "/STREAM?" + GOOD,
                  "/livez/", "/..%2fstream", "/%2e%2e/etc/passwd", "/../etc/passwd"):
         answer = gateway.request("GET", path)
         problem(answer, 404)

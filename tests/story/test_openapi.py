@@ -72,7 +72,9 @@ def _calls_that_work(leat, judge, gateway, dead):
           ("PUT", "/schedules/s", {"body": {"type": "t", "cron": "0 3 * * MON", "feature_id": "f",
                                             "chat_id": "c", "priority": 1, "timeout_ms": 5000}}),
           ("GET", "/schedules"), ("GET", "/schedules/s"), ("DELETE", "/schedules/s"),
-          ("GET", "/livez"), ("GET", "/readyz"), ("GET", "/openapi.json"))
+          ("GET", "/livez"), ("GET", "/readyz"), ("GET", "/openapi.json"),
+          ("GET", "/"), ("GET", "/page/page.js"), ("GET", "/page/page.css"), ("GET", "/page/icon.svg"),
+          *[("GET", path, {"headers": {"If-None-Match": "*"}}) for path in ("/", "/page/page.js")])
 
 
 def _calls_that_are_refused(judge, gateway, running):
@@ -106,7 +108,8 @@ def _calls_that_are_refused(judge, gateway, running):
               ("DELETE", "/routes/g"), ("GET", "/schedules"), ("GET", "/schedules/s"), ("DELETE", "/schedules/s"),
               ("GET", "/workers"))],
           ("GET", "/routes/g"), ("DELETE", "/routes/g"), ("GET", "/schedules/s"), ("DELETE", "/schedules/s"),
-          ("GET", "/nothing"), ("PUT", "/jobs"), ("GET", "/jobs/retry"))
+          ("GET", "/nothing"), ("PUT", "/jobs"), ("GET", "/jobs/retry"),
+          ("GET", "/page/nothing.js"), ("GET", "/page/a%20b"))
 
 
 def _calls_while_it_is_full(judge, gateway, dead):

@@ -94,7 +94,10 @@ static void what_is_no_path_of_ours_has_no_methods(void **state)
 {
     (void)state;
     static const char *const paths[] = {
-        "/",
+        "//",
+        "/page",
+        "/page/",
+        "/page/a/b",
         "",
         "*",
         "/jobs/",
