@@ -283,6 +283,11 @@ docs: $(OUT)/settings-markdown
 	@mkdir -p docs
 	$< >docs/settings.md
 
+## pictures: make docs/page-*.png of the page, in a browser
+.PHONY: pictures
+pictures: all tests/story/browser/node_modules/.package-lock.json | $(DEPS)/run
+	@OUT=$(OUT) scripts/pictures
+
 ## images: build the two container images
 .PHONY: images
 images:
