@@ -327,6 +327,25 @@ static void a_question_is_what_post_stream_would_make_of_it(void **state)
     assert_identity("generate_messages", NULL, NULL);
 }
 
+static void what_a_request_leaves_open_is_as_its_feature_has_it(void **state)
+{
+    (void)state;
+    const struct feature feature = {
+        .task = "talk", .timeout_ms = 1000, .deadline_ms = 2000, .max_attempts = 3};
+    struct job_options options = JOB_OPTIONS_USUAL;
+    options.timeout_ms = 500;
+    job_input_fill(&options, &feature);
+    assert_int_equal(options.timeout_ms, 500);
+    assert_int_equal(options.deadline_ms, 2000);
+    assert_int_equal(options.max_attempts, 3);
+    assert_int_equal(options.priority, -1);
+    assert_string_equal(job_input_stream_type(&feature), "talk");
+    options = JOB_OPTIONS_USUAL;
+    job_input_fill(&options, NULL);
+    assert_int_equal(options.timeout_ms, 0);
+    assert_string_equal(job_input_stream_type(NULL), "generate_messages");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +361,7 @@ int main(void)
         cmocka_unit_test(a_time_is_rfc_3339),
         cmocka_unit_test(a_schedule_has_a_rhythm_and_a_policy),
         cmocka_unit_test(a_question_is_what_post_stream_would_make_of_it),
+        cmocka_unit_test(what_a_request_leaves_open_is_as_its_feature_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
