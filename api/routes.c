@@ -8,6 +8,7 @@
 #include "routes.h"
 
 #include "about.h"
+#include "feature_list.h"
 #include "gateway.h"
 #include "jobs.h"
 #include "operate.h"
@@ -54,6 +55,8 @@ static const struct route table[] = {
     {"/schedules/{name}", "PUT", 0, ROUTE_BODY | ROUTE_NEEDS_BODY, schedules_put},
     {"/schedules/{name}", "DELETE", 0, 0, schedules_drop},
     {"/workers", "GET", 0, 0, operate_workers},
+    {"/features", "GET", ANY, 0, feature_list_show},
+    {"/v1/models", "GET", ANY, 0, feature_list_models},
     {"/livez", "GET", ANY, 0, about_live},
     {"/readyz", "GET", ANY, 0, about_ready},
     {"/openapi.json", "GET", ANY, 0, about_openapi},

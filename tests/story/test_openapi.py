@@ -72,6 +72,7 @@ def _calls_that_work(leat, judge, gateway, dead):
           ("PUT", "/schedules/s", {"body": {"type": "t", "cron": "0 3 * * MON", "feature_id": "f",
                                             "chat_id": "c", "priority": 1, "timeout_ms": 5000}}),
           ("GET", "/schedules"), ("GET", "/schedules/s"), ("DELETE", "/schedules/s"),
+          ("GET", "/features"), ("GET", "/v1/models"),
           ("GET", "/livez"), ("GET", "/readyz"), ("GET", "/openapi.json"),
           ("GET", "/"), ("GET", "/page/page.js"), ("GET", "/page/page.css"), ("GET", "/page/icon.svg"),
           *[("GET", path, {"headers": {"If-None-Match": "*"}}) for path in ("/", "/page/page.js")])
@@ -136,7 +137,10 @@ def _calls_while_redis_is_away(leat, judge, gateway):
 
 @limit(150)
 def what_the_document_says_is_what_a_gateway_answers(leat):
-    judge, gateway = _Judge(), leat.gateway(API_MAX_BODY="2048")
+    features = leat.file("features.json")
+    with open(features, "w") as file:
+        json.dump({"features": {"support": {"models": [{"base_url": "http://127.0.0.1:1", "model": "m"}]}, "g": {}}}, file)
+    judge, gateway = _Judge(), leat.gateway(API_MAX_BODY="2048", FEATURES_FILE=features)
     worker = leat.worker(leat.task(
         "if job['payload'] == 'fails':\n    sys.stderr.write('words')\n    sys.exit(3)\n"
         "if job['payload'] == 'waits':\n    until('go')\nsay({'n': 1})\n"), RETRY_BACKOFF_MS="1")
