@@ -107,7 +107,7 @@ export class JobFacts {
   record(job) {
     this.set("State", job.state);
     this.set("Attempt", job.number ? String(job.number) : "");
-    this.set("Worker", job.worker ?? "");
+    if (job.worker) this.set("Worker", job.worker); // an ended job may not say who ran it
     this.set("Messages", job.messages === undefined ? "" : String(job.messages));
     if (job.ended_at && job.created_at)
       this.set("Took", seconds(Math.max(0, Date.parse(job.ended_at) - Date.parse(job.created_at))));
