@@ -171,23 +171,33 @@ static bool hides_a_loss(const struct entry *entry, struct entry_id before)
 }
 
 /* Another job shows by either marker: the first one goes as soon as the second comes. */
+enum sight channel_see(const char *job, struct entry_id before, const struct entry *entry)
+{
+    if (!is_marker(entry) || same(entry->job, job))
+        return hides_a_loss(entry, before) ? SIGHT_LOSS : SIGHT_ENTRY;
+    return *job && entry->replaces.data && same(entry->replaces, job) ? SIGHT_REPLACED
+                                                                      : SIGHT_SUPERSEDED;
+}
+
 bool channel_render(struct buf *out, const char *job, struct entry_id before,
                     const struct entry *entry)
 {
     char other[JOB_ID_SIZE];
     buf_reset(out);
-    if (!is_marker(entry) || same(entry->job, job)) {
-        if (hides_a_loss(entry, before))
-            sse_reset(out, entry->id, job, entry->number, "history_lost");
-        else
-            sse_entry(out, entry);
+    switch (channel_see(job, before, entry)) {
+    case SIGHT_ENTRY:
+        sse_entry(out, entry);
         return entry_is_end(entry);
-    }
-    if (*job && entry->replaces.data && same(entry->replaces, job)) {
+    case SIGHT_LOSS:
+        sse_reset(out, entry->id, job, entry->number, "history_lost");
+        return false;
+    case SIGHT_REPLACED:
         sse_replaced(out, job);
-    } else {
+        return true;
+    case SIGHT_SUPERSEDED:
         snprintf(other, sizeof other, "%.*s", (int)entry->job.length, entry->job.data);
         sse_superseded(out, other);
+        return true;
     }
     return true;
 }
@@ -202,7 +212,14 @@ static void trim(struct channel *c, size_t followers)
     frames_trim(&c->frames, others < most / KEEP_BYTES ? others * KEEP_BYTES : most);
 }
 
-static void pump_all(struct channel *c)
+/* What came in one read, behind `before`. */
+struct batch {
+    struct entry_id before;
+    const struct entry *entries;
+    size_t count;
+};
+
+static void pump_all(struct channel *c, const struct batch *batch)
 {
     int64_t most = c->hub->settings->api_max_backlog_bytes;
     size_t followers = 0;
@@ -210,6 +227,8 @@ static void pump_all(struct channel *c)
     channel_hold(c);
     for (struct follower *f = c->followers, *next; f; f = next) {
         next = f->behind;
+        if (f->render)
+            rendered_take(f, batch->before, batch->entries, batch->count);
         follower_pump(f);
         if (f->channel && f->outlet && outlet_is_blocked(f->outlet) &&
             (int64_t)(c->frames.written - f->mark) > most)
@@ -236,6 +255,7 @@ static void on_entries(void *arg, const struct entry *entries, size_t count)
 {
     struct channel *c = arg;
     struct hub *h = c->hub;
+    const struct batch batch = {c->frames.last, entries, count};
     for (size_t i = 0; i < count; i++) {
         const struct entry *entry = &entries[i];
         enum frame_end ends = FRAME_GOES_ON;
@@ -256,7 +276,7 @@ static void on_entries(void *arg, const struct entry *entries, size_t count)
     c->entries_ms = hub_now_ms(h);
     channel_tend_by(c, c->entries_ms + REST_AFTER_MS);
     channel_hold(c);
-    pump_all(c);
+    pump_all(c, &batch);
     spread_news(c);
     channel_release(c);
 }

@@ -4,6 +4,7 @@
  *     hub.c       which channels there are; joining; the tick
  *     channel.c   one stream: its entries, its news, what Redis lost of it
  *     follower.c  one connection: what it is sent, and when it is cut
+ *     rendered.c  the same, for one that speaks a dialect
  *
  * A follower may leave inside any loop over followers, and with the last one its
  * channel goes. So whoever loops holds the channel, and it is freed at release.
@@ -64,6 +65,9 @@ struct hub {
     struct wheel beats, tends;   /* of followers; of channels */
     struct turns *looks, *pages; /* questions to Redis */
     struct buf scratch;          /* a text that is being made */
+    hub_whole_fn *on_whole;
+    hub_left_fn *on_left;
+    void *left_arg;
 };
 
 /* ---- hub.c ---- */
@@ -98,6 +102,17 @@ void channel_tend(struct channel *c);
 /* channel_ask_look: of hub.looks. */
 turn_fn channel_ask_look;
 
+/* What an entry is for the followers of a job. */
+enum sight {
+    SIGHT_ENTRY,      /* one of theirs */
+    SIGHT_LOSS,       /* the job's first claim, where they have more: Redis lost that */
+    SIGHT_REPLACED,   /* another job's, which replaces theirs */
+    SIGHT_SUPERSEDED, /* another job's */
+};
+
+/* channel_see(job, before, entry): for those that stand at the id `before`. */
+enum sight channel_see(const char *job, struct entry_id before, const struct entry *entry);
+
 /**
  * channel_render(out, job, before, entry)
  * Replace out by an entry as the followers of a job see it that stand at the id `before`.
@@ -129,10 +144,48 @@ turn_fn follower_ask_page;
 /* follower_tell_loss(f, view): Redis holds less than it was sent; answer by the resume table. */
 void follower_tell_loss(struct follower *f, const struct chat_view *view);
 
+/* follower_put(f, data, length): one send. False: it has left by it. */
+bool follower_put(struct follower *f, const char *data, size_t length);
+
+/* follower_want_page(f): the entries behind `at` are to come from Redis; it waits for no page. */
+void follower_want_page(struct follower *f);
+
+/* follower_may_take(f): whether it takes more than comments now. */
+bool follower_may_take(const struct follower *f);
+
+/* follower_forget_page(f): a page that is under way is for nobody. */
+void follower_forget_page(struct follower *f);
+
+/* follower_size_pages(c, bytes, entries): so much a page came to that was used. */
+void follower_size_pages(struct channel *c, size_t bytes, size_t entries);
+
+/* A send is to have no more than about this. */
+#define SPAN_MAX_BYTES 65536
+
 /* follower_end(f): leaves, and the stream ends in its regular way. */
 void follower_end(struct follower *f);
 
+/* follower_end_early(f): the same before it has all. */
+void follower_end_early(struct follower *f);
+
 /* follower_cut(f, why): leaves, and the connection is cut; the client may resume. */
 void follower_cut(struct follower *f, const char *why);
+
+/* ---- rendered.c: followers with `render`; they may leave in here ---- */
+
+/* rendered_take(f, before, entries, count): they came behind the id `before`; if it has all up to
+   there, it gets them. */
+void rendered_take(struct follower *f, struct entry_id before, const struct entry *entries,
+                   size_t count);
+
+/* rendered_page(f, reply): what a page holds, as much as one send takes. */
+void rendered_page(struct follower *f, const struct redisReply *reply);
+
+/* rendered_pump(f): asks for what it lacks, or tells its renderer that it lacks nothing. */
+void rendered_pump(struct follower *f);
+
+/* rendered_tell_loss(f, view, resume): as follower_tell_loss. */
+void rendered_tell_loss(struct follower *f, const struct chat_view *view,
+                        const struct resume *resume);
 
 #endif

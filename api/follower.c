@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPAN_MAX_BYTES 65536
 #define PAGE_COUNT_MOST 32
 #define STALLS_MAX 2
 #define NEWS_BLOCKED_MS 1000
@@ -79,8 +78,7 @@ void follower_link(struct channel *c, struct follower *f)
     begin_beats(c->hub, f);
 }
 
-/* A page that is under way is for nobody. */
-static void forget_page(struct follower *f)
+void follower_forget_page(struct follower *f)
 {
     struct page *page = f->page;
     f->page = NULL;
@@ -102,23 +100,67 @@ void hub_leave(struct follower *f)
         f->behind->before = f->before;
     wheel_stop(&f->beat);
     c->hub->followers--;
-    forget_page(f);
+    follower_forget_page(f);
+    render_free(f->render);
+    f->render = NULL;
     f->channel = NULL;
     f->outlet = NULL;
     channel_release(c);
 }
 
-void follower_end(struct follower *f)
+void hub_abandon(struct follower *f)
+{
+    struct channel *c = f->channel;
+    if (!c)
+        return;
+    const struct hub *h = c->hub;
+    channel_hold(c);
+    hub_leave(f);
+    if (f->cancels && *f->job && h->on_left)
+        h->on_left(h->left_arg, c->texts, c->chat_id, f->job);
+    channel_release(c);
+}
+
+/* A whole one leaves; its owner answers, with what was rendered if that is all. */
+static void hand_over(struct follower *f, bool has_all)
+{
+    hub_whole_fn *on_whole = f->channel->hub->on_whole;
+    struct render *render = f->render;
+    f->render = NULL;
+    hub_leave(f);
+    on_whole(f, has_all ? render : NULL);
+    render_free(render);
+}
+
+static void end_stream(struct follower *f, bool has_all)
 {
     struct exchange *exchange = f->exchange;
+    if (f->whole) {
+        hand_over(f, has_all);
+        return;
+    }
     hub_leave(f);
     exchange_end(exchange);
+}
+
+void follower_end(struct follower *f)
+{
+    end_stream(f, true);
+}
+
+void follower_end_early(struct follower *f)
+{
+    end_stream(f, false);
 }
 
 void follower_cut(struct follower *f, const char *why)
 {
     struct exchange *exchange = f->exchange;
     log_info("follower_cut", LOG_S("job", f->job), LOG_S("why", why));
+    if (f->whole) {
+        hand_over(f, false);
+        return;
+    }
     hub_leave(f);
     exchange_abort(exchange);
 }
@@ -132,13 +174,13 @@ static bool was_put(struct follower *f, enum status status)
     }
     /* on_gone follows by itself when the peer has closed. */
     if (status == STATUS_CLOSED)
-        hub_leave(f);
+        hub_abandon(f);
     else
         follower_cut(f, status_name(status));
     return false;
 }
 
-static bool put(struct follower *f, const char *data, size_t length)
+bool follower_put(struct follower *f, const char *data, size_t length)
 {
     return was_put(f, outlet_write(f->outlet, data, length));
 }
@@ -165,7 +207,7 @@ static void send_news(struct follower *f)
     buf_reset(text);
     put_news(f, text);
     if (text->length > 0 && buf_ok(text))
-        put(f, text->data, text->length);
+        follower_put(f, text->data, text->length);
 }
 
 void hub_put_news(struct follower *f, struct buf *out)
@@ -192,6 +234,15 @@ void follower_news(struct follower *f)
     channel_tend_by(c, due_ms);
 }
 
+/* To take nothing for so long is to be gone without a word. */
+static void cut_stalled(struct follower *f)
+{
+    struct exchange *exchange = f->exchange;
+    log_info("follower_cut", LOG_S("job", f->job), LOG_S("why", "stalled"));
+    hub_abandon(f);
+    exchange_abort(exchange);
+}
+
 /* A blocked follower needs no heartbeat; it is watched for bytes that move. False: it has left. */
 static bool watch_blocked(struct follower *f)
 {
@@ -201,9 +252,10 @@ static bool watch_blocked(struct follower *f)
         f->stalls++;
     f->moved = f->outlet->sent_bytes;
     f->sent_ms = hub_now_ms(f->channel->hub);
-    if (f->stalls >= STALLS_MAX)
-        follower_cut(f, "stalled");
-    return f->channel != NULL;
+    if (f->stalls < STALLS_MAX)
+        return true;
+    cut_stalled(f);
+    return false;
 }
 
 void follower_beat(struct follower *f)
@@ -216,7 +268,7 @@ void follower_beat(struct follower *f)
     else if (outlet_is_blocked(f->outlet) && quiet_ms >= silence_ms(h))
         stays = watch_blocked(f);
     else if (!outlet_is_blocked(f->outlet) && quiet_ms >= silence_ms(h) - spread_ms(h))
-        stays = put(f, ":\n\n", 3);
+        stays = follower_put(f, ":\n\n", 3);
     if (stays)
         wheel_set(&h->beats, &f->beat, f->sent_ms + silence_ms(h));
 }
@@ -308,7 +360,7 @@ static void go_live(struct follower *f)
 /* ---- pages from Redis ---- */
 
 /* The next page is to be no more than one send takes: what is beyond it would be read in vain. */
-static void size_pages(struct channel *c, size_t bytes, size_t entries)
+void follower_size_pages(struct channel *c, size_t bytes, size_t entries)
 {
     size_t each = entries > 0 ? 1 + bytes / entries : SPAN_MAX_BYTES;
     size_t count = SPAN_MAX_BYTES / each;
@@ -334,7 +386,7 @@ static bool send_page(struct follower *f, const struct redisReply *reply)
         f->at = entry.id;
         used++;
     }
-    size_pages(f->channel, whole.length, used);
+    follower_size_pages(f->channel, whole.length, used);
     if (!buf_ok(&whole) || !buf_ok(one)) {
         follower_cut(f, "no memory");
         stays = false;
@@ -342,7 +394,7 @@ static bool send_page(struct follower *f, const struct redisReply *reply)
         f->told = true;
         f->mark = (uint64_t)min_i64((int64_t)(f->mark + whole.length),
                                     (int64_t)f->channel->frames.written);
-        stays = put(f, whole.data, whole.length);
+        stays = follower_put(f, whole.data, whole.length);
     }
     buf_clear(&whole);
     if (stays && ends)
@@ -372,11 +424,13 @@ static void on_page(void *arg, enum status status, const struct redisReply *repl
         return;
     }
     /* A comment may have blocked it meanwhile: asked again when it is writable. */
-    if (outlet_is_blocked(f->outlet))
+    if (!follower_may_take(f))
         return;
     struct channel *c = f->channel;
     channel_hold(c);
-    if (send_page(f, reply))
+    if (f->render)
+        rendered_page(f, reply);
+    else if (send_page(f, reply))
         follower_pump(f);
     channel_release(c);
 }
@@ -400,7 +454,7 @@ bool follower_ask_page(struct turn *turn)
     return false;
 }
 
-static void want_page(struct follower *f)
+void follower_want_page(struct follower *f)
 {
     struct page *page = calloc(1, sizeof *page);
     if (!page) {
@@ -412,14 +466,26 @@ static void want_page(struct follower *f)
     turns_wait(f->channel->hub->pages, &page->turn);
 }
 
+bool follower_may_take(const struct follower *f)
+{
+    return f->whole || (f->outlet && !outlet_is_blocked(f->outlet));
+}
+
+/* A rendered one needs none of them. */
 bool follower_has_all(const struct follower *f)
 {
+    if (f->render)
+        return true;
     return f->live && f->next == frames_end(&f->channel->frames);
 }
 
 /* Moves a follower as far as it can go now. It may have left afterwards. */
 void follower_pump(struct follower *f)
 {
+    if (f->render) {
+        rendered_pump(f);
+        return;
+    }
     while (f->outlet && !f->page && !outlet_is_blocked(f->outlet)) {
         const struct frames *frames = &f->channel->frames;
         if (f->live && f->next < frames->first)
@@ -427,7 +493,7 @@ void follower_pump(struct follower *f)
         if (!f->live && frames_reach(frames, f->at))
             go_live(f);
         if (!f->live) {
-            want_page(f);
+            follower_want_page(f);
             return;
         }
         if (!frame_for(f) || !send_span(f))
@@ -451,6 +517,10 @@ void follower_tell_loss(struct follower *f, const struct chat_view *view)
 {
     struct buf *text = &f->channel->hub->scratch;
     struct resume resume = resume_after_loss(f, view);
+    if (f->render) {
+        rendered_tell_loss(f, view, &resume);
+        return;
+    }
     buf_reset(text);
     switch (resume.action) {
     case RESUME_WAIT:
@@ -473,13 +543,13 @@ void follower_tell_loss(struct follower *f, const struct chat_view *view)
         follower_cut(f, "history lost");
         return;
     }
-    if (text->length > 0 && !put(f, text->data, text->length))
+    if (text->length > 0 && !follower_put(f, text->data, text->length))
         return;
     if (!follows) {
         follower_end(f);
         return;
     }
-    forget_page(f);
+    follower_forget_page(f);
     f->at = resume.from;
     f->live = false;
 }

@@ -12,6 +12,7 @@
 #include "reaper.h"
 #include "routes.h"
 #include "scheduler.h"
+#include "stream.h"
 
 #include <string.h>
 
@@ -24,6 +25,7 @@
 static void release(struct gateway *g)
 {
     server_free(g->server);
+    hangups_free(g->hangups);
     hub_free(g->hub);
     reaper_free(g->reaper);
     scheduler_free(g->scheduler);
@@ -127,6 +129,14 @@ static void on_redis_refused(void *arg, const char *words)
     g->on_failure(g->arg);
 }
 
+/* On the way down clients leave because of us. */
+static void on_left(void *arg, const char *feature_id, const char *chat_id, const char *job)
+{
+    const struct gateway *g = arg;
+    if (!g->draining)
+        hangups_note(g->hangups, feature_id, chat_id, job);
+}
+
 static bool make_parts(struct gateway *g)
 {
     g->redis = redis_new(&(struct redis_options){
@@ -144,7 +154,12 @@ static bool make_parts(struct gateway *g)
     g->hub = hub_new(&g->loop, g->settings, &g->queue);
     g->reaper = reaper_new(&g->loop, &g->queue, NULL, 0);
     g->scheduler = scheduler_new(&g->loop, &g->queue);
-    return g->hub && g->reaper && g->scheduler;
+    if (!g->hub || !g->reaper || !g->scheduler)
+        return false;
+    g->hangups = hangups_new(&g->loop, g->hub, &g->queue, &g->stops);
+    hub_on_whole(g->hub, stream_on_whole);
+    hub_on_left(g->hub, on_left, g);
+    return g->hangups != NULL;
 }
 
 /* What other threads wake the loop by. Answers libuv's code; then there is nothing to close. */

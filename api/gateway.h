@@ -12,6 +12,7 @@
 
 #include "buf.h"
 #include "features.h"
+#include "hangups.h"
 #include "hub.h"
 #include "queue.h"
 #include "redis.h"
@@ -39,6 +40,7 @@ struct gateway {
     struct redis *redis;
     struct queue queue;
     struct hub *hub;
+    struct hangups *hangups;
     struct server *server;
     struct reaper *reaper;
     struct stops stops;

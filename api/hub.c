@@ -40,13 +40,27 @@ void hub_forget(struct hub *h, struct channel *c)
 
 /* ---- joining ---- */
 
-bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id)
+static struct channel *find_chat(struct hub *h, const char *feature_id, const char *chat_id)
 {
     struct buf key = {0};
     key_make(&key, h->settings->key_prefix, KEY_STREAM, feature_id, chat_id);
-    bool followed = buf_ok(&key) && find(h, &key);
+    struct channel *c = buf_ok(&key) ? find(h, &key) : NULL;
     buf_clear(&key);
-    return followed || tailer_has_room(h->tailer);
+    return c;
+}
+
+bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id)
+{
+    return find_chat(h, feature_id, chat_id) || tailer_has_room(h->tailer);
+}
+
+bool hub_follows(struct hub *h, const char *feature_id, const char *chat_id, const char *job)
+{
+    const struct channel *c = find_chat(h, feature_id, chat_id);
+    const struct follower *f = c ? c->followers : NULL;
+    while (f && strcmp(f->job, job) != 0)
+        f = f->behind;
+    return f != NULL;
 }
 
 enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, const char *chat_id,
@@ -89,7 +103,7 @@ out:
 void hub_end_some(struct hub *h, size_t most)
 {
     for (struct alarm *a; most > 0 && (a = wheel_any(&h->beats)); most--)
-        follower_end(CONTAINER_OF(a, struct follower, beat));
+        follower_end_early(CONTAINER_OF(a, struct follower, beat));
 }
 
 size_t hub_followers(const struct hub *h)
@@ -147,6 +161,17 @@ struct hub *hub_new(uv_loop_t *loop, const struct settings *settings, const stru
     h->tick.data = h;
     uv_timer_start(&h->tick, on_tick, (uint64_t)tick_ms(h), (uint64_t)tick_ms(h));
     return h;
+}
+
+void hub_on_whole(struct hub *h, hub_whole_fn *fn)
+{
+    h->on_whole = fn;
+}
+
+void hub_on_left(struct hub *h, hub_left_fn *fn, void *arg)
+{
+    h->on_left = fn;
+    h->left_arg = arg;
 }
 
 static void on_tick_closed(uv_handle_t *handle)

@@ -21,6 +21,11 @@
  * - A channel lives as long as it has followers. Its frames begin where the stream
  *   ended when it was made.
  *
+ * A *rendered* follower speaks a dialect (render.h). It begins at its attempt's start and is given
+ * entries, never frames: those of a read as they come while it has all before them and its socket
+ * takes bytes, and pages from Redis else. A *whole* one has no outlet; its owner is told at the
+ * end.
+ *
  * Thread: the loop's.
  */
 #ifndef LEAT_HUB_H
@@ -30,6 +35,7 @@
 #include "exchange.h"
 #include "job.h"
 #include "queue.h"
+#include "render.h"
 #include "resume.h"
 #include "settings.h"
 #include "wheel.h"
@@ -45,7 +51,8 @@ struct follower {
     /* The hub's. */
     struct channel *channel; /* NULL: has not joined, or has left */
     struct follower *before, *behind;
-    struct outlet *outlet; /* NULL before hub_open */
+    struct outlet *outlet; /* NULL before hub_open, and of a whole one */
+    struct render *render; /* NULL: raw. Set by the owner before hub_join; then the hub's */
     struct entry_id at;    /* the last entry it has, or need not have */
     uint64_t next;         /* the frame it needs; meaningful while live */
     uint64_t mark;         /* the channel's bytes that are behind it */
@@ -61,6 +68,9 @@ struct follower {
     bool all_events;
     struct exchange *exchange;
     char job[JOB_ID_SIZE]; /* what it came for; "" in a foreign stream */
+    bool render_once;      /* `render` is for what is there already; behind that it is raw */
+    bool whole;            /* see hub_on_whole */
+    bool cancels;          /* see hub_on_left */
 
     /* The hub's again. */
     struct alarm beat; /* set while it follows: when its silence is looked at */
@@ -70,6 +80,24 @@ struct follower {
 /* hub_new(loop, settings, queue): gives; NULL: no memory. Borrows all. */
 MUST_CHECK struct hub *hub_new(uv_loop_t *loop, const struct settings *settings,
                                const struct queue *queue);
+
+/**
+ * hub_on_whole(h, fn)
+ * Say who hears that a whole follower has left by the hub's doing: its exchange is to be answered.
+ * render: of one that has all, for render_whole; NULL: it was not to be (the gateway drains, or has
+ * no memory). Borrowed until fn returns.
+ */
+typedef void hub_whole_fn(struct follower *f, struct render *render);
+void hub_on_whole(struct hub *h, hub_whole_fn *fn);
+
+/**
+ * hub_on_left(h, fn, arg)
+ * Say who hears that a follower with `cancels` was left by its client (hub_abandon, a closed
+ * socket, or one that took no byte for two heartbeats), not by the hub's doing. Borrows arg. It has
+ * left when fn is called; the texts are borrowed until fn returns.
+ */
+typedef void hub_left_fn(void *arg, const char *feature_id, const char *chat_id, const char *job);
+void hub_on_left(struct hub *h, hub_left_fn *fn, void *arg);
 
 /* hub_free(h): all followers must have left. The loop must turn once more. NULL is harmless. */
 void hub_free(struct hub *h);
@@ -92,7 +120,7 @@ bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id);
    stream's first lines. Between hub_join and hub_open, which would send them else. */
 void hub_put_news(struct follower *f, struct buf *out);
 
-/* hub_open(f, outlet): the stream's head and first lines are out; send. */
+/* hub_open(f, outlet): the stream's head and first lines are out; send. A whole one: NULL. */
 void hub_open(struct follower *f, struct outlet *outlet);
 
 /* hub_writable(f): its outlet takes bytes again. */
@@ -101,8 +129,14 @@ void hub_writable(struct follower *f);
 /* hub_leave(f): it follows no more. Harmless when it has left. */
 void hub_leave(struct follower *f);
 
-/* hub_end_some(h, most): end so many streams without [DONE]; who still wants one resumes
-   elsewhere. */
+/* hub_abandon(f): the same, because its client is gone. */
+void hub_abandon(struct follower *f);
+
+/* hub_follows(h, feature_id, chat_id, job): whether anybody follows that job here. */
+bool hub_follows(struct hub *h, const char *feature_id, const char *chat_id, const char *job);
+
+/* hub_end_some(h, most): end so many streams without their end, and whole ones by hub_on_whole;
+   who still wants one resumes elsewhere. */
 void hub_end_some(struct hub *h, size_t most);
 
 /* hub_followers(h): how many there are. */

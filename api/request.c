@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define LAST_EVENT_ID_RULE "an entry's id (two numbers joined by a dash) or the word end"
 
@@ -98,6 +99,42 @@ static bool store_events(struct request *request, const struct part *value)
     return request->all_events;
 }
 
+/* False: there is no such format. */
+static bool read_format(const char *text, size_t length, enum render_format *format)
+{
+    static const char *const names[] = {
+        [RENDER_RAW] = "raw",
+        [RENDER_OPENAI] = "openai",
+        [RENDER_AI_SDK] = "ai-sdk",
+        [RENDER_AG_UI] = "ag-ui",
+    };
+    size_t i = 0;
+    while (i < COUNT_OF(names) && !is(text, length, names[i]))
+        i++;
+    if (i == COUNT_OF(names))
+        return false;
+    *format = (enum render_format)i;
+    return true;
+}
+
+static bool store_format(struct request *request, const struct part *value)
+{
+    request->has_format = true;
+    return read_format(value->bytes, value->length, &request->format);
+}
+
+static bool store_snapshot(struct request *request, const struct part *value)
+{
+    request->snapshot = is(value->bytes, value->length, "1");
+    return request->snapshot;
+}
+
+static bool store_cancel(struct request *request, const struct part *value)
+{
+    request->cancel_on_disconnect = is(value->bytes, value->length, "1");
+    return request->cancel_on_disconnect;
+}
+
 static bool store_state(struct request *request, const struct part *value)
 {
     request->state = job_state_read(value->bytes, value->length);
@@ -133,6 +170,7 @@ static bool store_page_cursor(struct request *request, const struct part *value)
            admin_cursor_is_good(value->bytes);
 }
 
+#define FORMAT_RULE "raw, openai, ai-sdk or ag-ui"
 #define NAME_RULE "1 to 128 characters of A-Z a-z 0-9 _ . -"
 
 static const struct {
@@ -151,6 +189,9 @@ static const struct {
     [PARAMETER_LAST_EVENT_ID] = ROW("last_event_id", store_cursor, LAST_EVENT_ID_RULE),
     [PARAMETER_IF_BUSY] = ROW("if_busy", store_if_busy, "reject or replace"),
     [PARAMETER_EVENTS] = ROW("events", store_events, "all"),
+    [PARAMETER_FORMAT] = ROW("format", store_format, FORMAT_RULE),
+    [PARAMETER_SNAPSHOT] = ROW("snapshot", store_snapshot, "1"),
+    [PARAMETER_CANCEL_ON_DISCONNECT] = ROW("cancel_on_disconnect", store_cancel, "1"),
     [PARAMETER_STATE] = ROW("state", store_state, "waiting, delayed, running or dead"),
     [PARAMETER_QUEUE] = ROW("queue", store_queue, NAME_RULE),
     [PARAMETER_LIMIT] = ROW("limit", store_limit, "a whole number from 1 to 100"),
@@ -359,6 +400,53 @@ const char *request_check_cursor(const char *text, struct cursor *cursor)
     if (read_cursor(text, strlen(text), cursor))
         return NULL;
     return "Last-Event-ID must be " LAST_EVENT_ID_RULE ".";
+}
+
+/* ---- what stands in Accept ---- */
+
+static const char *skip_blanks(const char *at)
+{
+    return at + strspn(at, " \t");
+}
+
+/* One parameter of text/event-stream, from behind its semicolon. */
+static bool read_accept_parameter(const char *at, struct request *request)
+{
+    at = skip_blanks(at);
+    if (strncasecmp(at, "format=", 7) != 0)
+        return true;
+    at += 7;
+    bool quoted = *at == '"';
+    at += quoted ? 1 : 0;
+    return read_format(at, strcspn(at, quoted ? "\"" : "; \t,"), &request->format);
+}
+
+const char *request_read_accept(const char *text, struct request *request)
+{
+    static const char type[] = "text/event-stream";
+    if (request->has_format)
+        return NULL;
+    for (const char *at = skip_blanks(text); *at; at = skip_blanks(at)) {
+        size_t length = strcspn(at, ",; \t");
+        bool is_stream = length == strlen(type) && strncasecmp(at, type, length) == 0;
+        at = skip_blanks(at + length);
+        while (*at == ';') {
+            if (is_stream && !read_accept_parameter(++at, request))
+                return "The format in Accept must be " FORMAT_RULE ".";
+            at += is_stream ? 0 : 1;
+            at += strcspn(at, ";,");
+        }
+        at += strcspn(at, ",");
+        at += *at ? 1 : 0;
+    }
+    return NULL;
+}
+
+const char *request_check_format(const struct request *request)
+{
+    if (request->format == RENDER_RAW || request->cursor.kind == CURSOR_NONE)
+        return NULL;
+    return "A cursor goes with format=raw only: other formats begin at the answer's start.";
 }
 
 const char *request_check_key(const char *text)

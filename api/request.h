@@ -16,6 +16,7 @@
 #include "base.h"
 #include "job.h"
 #include "queue.h"
+#include "render.h"
 #include "resume.h"
 
 #define REQUEST_PATH_SIZE 257
@@ -28,6 +29,9 @@ enum parameter {
     PARAMETER_LAST_EVENT_ID,
     PARAMETER_IF_BUSY,
     PARAMETER_EVENTS,
+    PARAMETER_FORMAT,
+    PARAMETER_SNAPSHOT,
+    PARAMETER_CANCEL_ON_DISCONNECT,
     PARAMETER_STATE,
     PARAMETER_QUEUE,
     PARAMETER_LIMIT,
@@ -57,6 +61,10 @@ struct request {
     struct cursor cursor;  /* last_event_id; the header, where there is one, goes first */
     enum if_busy if_busy;
     bool all_events;                 /* events=all */
+    bool has_format;                 /* format was given in the query */
+    bool snapshot;                   /* snapshot=1 */
+    bool cancel_on_disconnect;       /* cancel_on_disconnect=1 */
+    enum render_format format;       /* RENDER_RAW when not given */
     enum job_state state;            /* JOB_NONE when not given */
     char queue[JOB_NAME_SIZE];       /* "default" when not given; or {queue} */
     char name[JOB_NAME_SIZE];        /* {name} */
@@ -122,6 +130,16 @@ MUST_CHECK const char *request_check_chat(const struct request *request);
  * NULL: cursor is filled. Otherwise why not, and cursor is as it was.
  */
 MUST_CHECK const char *request_check_cursor(const char *text, struct cursor *cursor);
+
+/**
+ * request_read_accept(text, request)
+ * Take the format out of an Accept header, "text/event-stream;format=ag-ui", where the query gave
+ * none. Borrows text. NULL: done. Otherwise why not.
+ */
+MUST_CHECK const char *request_read_accept(const char *text, struct request *request);
+
+/* request_check_format(request): NULL: its format, snapshot and cursor go together. */
+MUST_CHECK const char *request_check_format(const struct request *request);
 
 /**
  * request_check_key(text)

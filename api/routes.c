@@ -25,6 +25,7 @@
 #define OF_STREAM                                                                      \
     (P(FEATURE_ID) | P(CHAT_ID) | P(JOB) | P(LAST_EVENT_ID) | P(IF_BUSY) | P(EVENTS) | \
      REQUEST_PASSES_OVER)
+#define OF_FORMAT (P(FORMAT) | P(SNAPSHOT) | P(CANCEL_ON_DISCONNECT))
 #define OF_STREAM_HEAD (ROUTE_CHAT | ROUTE_CURSOR | ROUTE_KEY)
 #define OF_PAGE (P(QUEUE) | P(LIMIT) | P(CURSOR))
 #define ANY REQUEST_PASSES_OVER
@@ -32,8 +33,8 @@
 /* Of two paths that fit, the first is meant. */
 /* clang-format off */
 static const struct route table[] = {
-    {"/stream", "POST", OF_STREAM, OF_STREAM_HEAD | ROUTE_BODY, stream_start},
-    {"/stream", "GET", OF_STREAM, OF_STREAM_HEAD, stream_follow},
+    {"/stream", "POST", OF_STREAM | OF_FORMAT, OF_STREAM_HEAD | ROUTE_FORMAT | ROUTE_BODY, stream_start},
+    {"/stream", "GET", OF_STREAM | OF_FORMAT, OF_STREAM_HEAD | ROUTE_FORMAT, stream_follow},
     {"/stream", "DELETE", OF_STREAM, OF_STREAM_HEAD, stream_stop},
     {"/jobs", "POST", P(IF_BUSY), ROUTE_KEY | ROUTE_BODY | ROUTE_NEEDS_BODY, jobs_start},
     {"/jobs", "GET", P(STATE) | OF_PAGE, 0, jobs_list},
@@ -155,6 +156,22 @@ static const char *read_key(struct visit *visit)
     return wrong;
 }
 
+/* Accept may be given more than once, and then says nothing of a format. */
+static const char *read_format(struct visit *visit)
+{
+    const char *accept = NULL, *wrong = NULL;
+    struct visit_asked *asked = visit->asked;
+    struct request *request = &asked->request;
+    if (exchange_header(visit->exchange, "Accept", &accept) == STATUS_OK && accept)
+        wrong = request_read_accept(accept, request);
+    if (!wrong)
+        wrong = request_check_format(request);
+    asked->render.format = request->format;
+    asked->render.snapshot = request->snapshot;
+    asked->cancels = request->cancel_on_disconnect;
+    return wrong;
+}
+
 static const char *read_head(struct visit *visit, const struct route *route)
 {
     const char *target = exchange_target(visit->exchange);
@@ -164,6 +181,8 @@ static const char *read_head(struct visit *visit, const struct route *route)
         wrong = request_check_chat(&visit->asked->request);
     if (!wrong && route->needs & ROUTE_CURSOR)
         wrong = read_cursor(visit);
+    if (!wrong && route->needs & ROUTE_FORMAT)
+        wrong = read_format(visit);
     if (!wrong && route->needs & ROUTE_KEY)
         wrong = read_key(visit);
     return wrong;

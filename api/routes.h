@@ -16,11 +16,12 @@ extern const struct server_handlers routes_handlers;
 
 /* What is looked at beside path and query, before the body comes. */
 enum route_needs {
-    ROUTE_CHAT = 1,       /* feature_id and chat_id must be given */
-    ROUTE_CURSOR = 2,     /* the header Last-Event-ID */
-    ROUTE_KEY = 4,        /* the header Idempotency-Key */
-    ROUTE_BODY = 8,       /* a body must be JSON */
-    ROUTE_NEEDS_BODY = 16 /* and there must be one */
+    ROUTE_CHAT = 1,        /* feature_id and chat_id must be given */
+    ROUTE_CURSOR = 2,      /* the header Last-Event-ID */
+    ROUTE_KEY = 4,         /* the header Idempotency-Key */
+    ROUTE_BODY = 8,        /* a body must be JSON */
+    ROUTE_NEEDS_BODY = 16, /* and there must be one */
+    ROUTE_FORMAT = 32      /* the parameters of formats, and the header Accept */
 };
 
 struct route {

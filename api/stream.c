@@ -6,10 +6,15 @@
  * a full gateway can still say so; the bytes come when the head is out (visit.c).
  *
  * A GET is never refused for a passing trouble: any status but 200 would end a
- * browser's EventSource for good, so it gets a `retry:` and an end instead.
+ * browser's EventSource for good, so it gets a `retry:` and an end instead. Who speaks
+ * another dialect than ours is no EventSource, and is refused.
+ *
+ * A follower's renderer is made before its stream is decided on, so that what is said in place of
+ * a stream is said in its dialect; the visit owns it until the hub has the follower.
  */
 #include "stream.h"
 
+#include "clock.h"
 #include "digest.h"
 #include "id.h"
 #include "json.h"
@@ -30,7 +35,7 @@ static void open_stream(struct visit *visit, const char *job, bool attached)
     const struct request *request = &visit->asked->request;
     char location[REQUEST_STREAM_SIZE];
     request_stream(request->feature_id, request->chat_id, job, location);
-    struct exchange_field fields[REPLY_CORS_FIELDS + 6] = {
+    struct exchange_field fields[REPLY_CORS_FIELDS + 7] = {
         {"Content-Type", "text/event-stream"},
         {"Cache-Control", "no-store, no-transform"},
         {"X-Accel-Buffering", "no"},
@@ -40,11 +45,23 @@ static void open_stream(struct visit *visit, const char *job, bool attached)
     size_t count = 5;
     if (*job)
         fields[count++] = (struct exchange_field){"Leat-Job", job};
+    if (visit->asked->render.format == RENDER_AI_SDK)
+        fields[count++] = (struct exchange_field){"x-vercel-ai-ui-message-stream", "v1"};
     count += reply_cors(visit->exchange, visit->gateway->settings, fields + count);
-    if (!buf_ok(&visit->opening) || exchange_stream(visit->exchange, fields, count) != STATUS_OK) {
+    enum status status = STATUS_NO_MEMORY;
+    if (buf_ok(&visit->opening))
+        status = exchange_stream(visit->exchange, fields, count);
+    if (status == STATUS_CLOSED)
+        hub_abandon(&visit->follower);
+    else if (status != STATUS_OK)
         hub_leave(&visit->follower);
+    if (status != STATUS_OK)
         exchange_abort(visit->exchange);
-    }
+}
+
+static bool speaks_raw(const struct visit *visit)
+{
+    return visit->asked->render.format == RENDER_RAW;
 }
 
 /* The first lines: a comment at once, and when to come back, spread over four seconds. */
@@ -53,11 +70,16 @@ static void put_opening(struct visit *visit, const char *job)
     char hello[JOB_ID_SIZE + 8];
     snprintf(hello, sizeof hello, "leat%s%s", *job ? " " : "", job);
     sse_comment(&visit->opening, hello);
-    sse_retry(&visit->opening, 1000 + id_random_below(4001));
+    if (speaks_raw(visit))
+        sse_retry(&visit->opening, 1000 + id_random_below(4001));
 }
 
 static void come_again(struct visit *visit)
 {
+    if (!speaks_raw(visit)) {
+        visit_refuse(visit, PROBLEM_UNAVAILABLE, "This cannot be followed at present.", "");
+        return;
+    }
     buf_reset(&visit->opening);
     put_opening(visit, "");
     visit->ends = true;
@@ -69,11 +91,15 @@ static bool join(struct visit *visit, const struct chat_view *view, struct entry
 {
     const struct request *request = &visit->asked->request;
     snprintf(visit->follower.job, sizeof visit->follower.job, "%s", view->job);
-    visit->follower.all_events = request->all_events;
+    visit->follower.all_events = request->all_events && speaks_raw(visit);
+    visit->follower.cancels = visit->asked->cancels;
+    visit->follower.whole = visit->asked->render.whole;
+    visit->follower.render_once = visit->follower.render && speaks_raw(visit);
     visit->follower.told = request->cursor.kind == CURSOR_ENTRY;
     enum status status = hub_join(visit->gateway->hub, &visit->follower, request->feature_id,
                                   request->chat_id, view, from);
     if (status == STATUS_OK) {
+        hangups_back(visit->gateway->hangups, view->job);
         hub_put_news(&visit->follower, &visit->opening);
         return true;
     }
@@ -85,33 +111,125 @@ static bool join(struct visit *visit, const struct chat_view *view, struct entry
     return false;
 }
 
+/* Who holds a cursor has what is there already, so it wants no snapshot of that. False: no
+   memory, and it was answered. */
+static bool make_render(struct visit *visit, const struct chat_view *view, const char *job)
+{
+    struct visit_asked *asked = visit->asked;
+    struct render_options *options = &asked->render;
+    if (speaks_raw(visit) && (!options->snapshot || asked->request.cursor.kind != CURSOR_NONE))
+        return true;
+    if (options->created_s == 0)
+        options->created_s = clock_wall_ms() / 1000;
+    struct render *render =
+        render_new(options, job, asked->request.feature_id, asked->request.chat_id);
+    visit->follower.render = render;
+    if (!render || (asked->history.length > 0 &&
+                    !render_history(render, asked->history.data, asked->history.length))) {
+        visit_refuse(visit, PROBLEM_INTERNAL, "There is no memory left.", job);
+        return false;
+    }
+    render_begin(render, &visit->opening);
+    /* A snapshot says which attempt it is of, and this one's marker is not sent. */
+    if (speaks_raw(visit) && view->number > 1)
+        visit->ends = render_void(render, view->number, &visit->opening);
+    return true;
+}
+
+/* What stands in place of a stream. */
+static void put_end(struct visit *visit, const struct resume *resume, const char *job)
+{
+    bool superseded = resume->action == RESUME_SUPERSEDED;
+    if (!speaks_raw(visit))
+        render_end(visit->follower.render, superseded ? RENDER_SUPERSEDED : RENDER_GONE,
+                   &visit->opening);
+    else if (superseded)
+        sse_superseded(&visit->opening, job);
+    else
+        sse_gone(&visit->opening, job);
+    visit->ends = true;
+}
+
+/* Puts the first lines together; `ends` where there is nothing to follow. */
+static void open_with(struct visit *visit, const struct resume *resume,
+                      const struct chat_view *view, const char *job)
+{
+    switch (resume->action) {
+    case RESUME_NO_CONTENT:
+    case RESUME_GONE:
+        put_end(visit, resume, job);
+        break;
+    case RESUME_SUPERSEDED:
+        put_end(visit, resume, view->job);
+        break;
+    case RESUME_RESET:
+        sse_reset(&visit->opening, resume->from, view->job, view->number, resume->reason);
+        break;
+    case RESUME_FOLLOW:
+    case RESUME_WAIT:
+        break;
+    }
+}
+
+static void answer_whole(struct visit *visit, struct render *render, const char *job)
+{
+    struct buf body = {0};
+    int http_status;
+    const struct exchange_field fields[] = {{"Leat-Job", job}};
+    render_whole(render, &http_status, &body);
+    if (buf_ok(&body))
+        reply_json(visit->exchange, visit->gateway->settings, http_status, fields, *job ? 1 : 0,
+                   &body);
+    else
+        visit_refuse(visit, PROBLEM_INTERNAL, "There is no memory left.", job);
+    buf_clear(&body);
+}
+
+void stream_on_whole(struct follower *f, struct render *render)
+{
+    struct visit *visit = CONTAINER_OF(f, struct visit, follower);
+    if (render)
+        answer_whole(visit, render, f->job);
+    else
+        visit_refuse(visit, PROBLEM_OVERLOADED, "This gateway cannot wait for the answer.", f->job);
+}
+
+/* Nothing is sent before the end. */
+static void begin_whole(struct visit *visit, const struct chat_view *view, struct entry_id from,
+                        const char *job)
+{
+    if (visit->ends)
+        answer_whole(visit, visit->follower.render, job);
+    else if (visit->gateway->draining)
+        visit_refuse(visit, PROBLEM_OVERLOADED, "This gateway is going down.", view->job);
+    else if (join(visit, view, from))
+        hub_open(&visit->follower, NULL);
+}
+
+static bool is_answered_by_nothing(const struct visit *visit, const struct resume *resume,
+                                   const struct chat_view *view)
+{
+    return (resume->action == RESUME_NO_CONTENT && visit->run == stream_follow) ||
+           (visit->asked->if_running && !job_is_alive(view->state));
+}
+
 /* Answers with the chat's stream as far as the client needs it. */
 static void follow(struct visit *visit, const struct chat_view *view, const char *pinned,
                    bool attached)
 {
     struct resume resume = resume_decide(&visit->asked->request.cursor, pinned, view);
     const char *job = *view->job ? view->job : pinned;
-    if (resume.action == RESUME_NO_CONTENT && visit->run == stream_follow) {
+    if (is_answered_by_nothing(visit, &resume, view)) {
         reply_no_content(visit->exchange, visit->gateway->settings);
         return;
     }
     put_opening(visit, job);
-    switch (resume.action) {
-    case RESUME_NO_CONTENT:
-    case RESUME_GONE:
-        sse_gone(&visit->opening, job);
-        visit->ends = true;
-        break;
-    case RESUME_SUPERSEDED:
-        sse_superseded(&visit->opening, view->job);
-        visit->ends = true;
-        break;
-    case RESUME_RESET:
-        sse_reset(&visit->opening, resume.from, view->job, view->number, resume.reason);
-        break;
-    case RESUME_FOLLOW:
-    case RESUME_WAIT:
-        break;
+    if (!make_render(visit, view, job))
+        return;
+    open_with(visit, &resume, view, job);
+    if (visit->asked->render.whole) {
+        begin_whole(visit, view, resume.from, job);
+        return;
     }
     /* On the way down nobody is taken in any more: the client goes on at another gateway. */
     if (visit->gateway->draining)
@@ -138,6 +256,7 @@ void stream_follow(struct visit *visit)
     const struct gateway *g = visit->gateway;
     const struct request *request = &visit->asked->request;
     enum status status = STATUS_CLOSED;
+    visit->run = stream_follow; /* also where another path leads here */
     if (!g->draining)
         status = queue_look(&g->queue, request->feature_id, request->chat_id, on_look, visit);
     if (status == STATUS_OK)
@@ -168,6 +287,11 @@ static void answer_start(struct visit *visit, const struct enqueue_result *resul
 static void on_enqueue(void *arg, enum status status, const struct enqueue_result *result)
 {
     struct visit *visit = arg;
+    /* Its client left before it could be followed. */
+    if (!visit->exchange && visit->asked->cancels && status == STATUS_OK &&
+        result->outcome == ENQUEUE_STARTED && !visit->gateway->draining)
+        hangups_note(visit->gateway->hangups, visit->asked->request.feature_id,
+                     visit->asked->request.chat_id, result->job);
     if (!visit_come_back(visit))
         return;
     if (status != STATUS_OK)
@@ -223,10 +347,10 @@ void stream_start(struct visit *visit)
     char hash[DIGEST_SIZE];
     /* A request with a cursor never starts anything. */
     if (visit->asked->request.cursor.kind != CURSOR_NONE) {
-        visit->run = stream_follow;
         stream_follow(visit);
         return;
     }
+    visit->run = stream_start;
     const struct request *request = &visit->asked->request;
     if (visit->gateway->draining)
         visit_refuse(visit, PROBLEM_OVERLOADED, "This gateway is going down.", "");

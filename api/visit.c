@@ -20,6 +20,7 @@ static void free_if_over(struct visit *visit)
     if (visit->exchange || visit->asking)
         return;
     buf_clear(&visit->opening);
+    render_free(visit->follower.render);
     free(visit->asked);
     free(visit);
 }
@@ -48,13 +49,13 @@ static void on_writable(void *arg)
 static void on_gone(void *arg)
 {
     struct visit *visit = arg;
-    hub_leave(&visit->follower);
+    hub_abandon(&visit->follower);
 }
 
 static void on_closed(void *arg)
 {
     struct visit *visit = arg;
-    hub_leave(&visit->follower);
+    hub_abandon(&visit->follower);
     visit->exchange = NULL;
     free_if_over(visit);
 }

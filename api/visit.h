@@ -27,8 +27,9 @@ struct visit_asked {
     char key[VISIT_KEY_SIZE]; /* Idempotency-Key; "" for none */
     char id[JOB_ID_SIZE];     /* of the job that this request may start */
     struct render_options render;
-    bool cancels;    /* when nobody follows the job here any more, it is cancelled after 2 s */
-    bool if_running; /* GET: 204 unless the chat's job is alive */
+    struct slice history; /* AG_UI: of render_history; empty: none. In the exchange's body */
+    bool cancels;         /* when nobody follows the job here any more, it is cancelled after 2 s */
+    bool if_running;      /* GET: 204 unless the chat's job is alive */
 };
 
 struct visit {

@@ -1,0 +1,39 @@
+/**
+ * hangups.h: jobs that are to end with the last of their clients.
+ *
+ * A client may wish that its leaving stops the job (cancel_on_disconnect; always so with
+ * OpenAI's clients, which know no other stop). Two seconds after it has left, the job is cancelled
+ * unless somebody follows it then, or came for it meanwhile: a reload is no stop.
+ *
+ * Only followers of this loop are known: one at another gateway, or another loop of this
+ * process, does not keep the job alive.
+ *
+ * Thread: the loop's.
+ */
+#ifndef LEAT_HANGUPS_H
+#define LEAT_HANGUPS_H
+
+#include "hub.h"
+#include "stops.h"
+
+struct hangups;
+
+#define HANGUPS_WAIT_MS 2000
+#define HANGUPS_MOST 16384 /* waiting at a time; beyond, jobs run to their end */
+
+/* hangups_new(loop, hub, queue, stops): gives; NULL: no memory. Borrows all. */
+MUST_CHECK struct hangups *hangups_new(uv_loop_t *loop, struct hub *hub, const struct queue *queue,
+                                       struct stops *stops);
+
+/* hangups_free(h): nothing is cancelled any more. The loop must turn once more. NULL is harmless.
+ */
+void hangups_free(struct hangups *h);
+
+/* hangups_note(h, feature_id, chat_id, job): a client that wished it has left the job. Borrows all.
+   Where Redis is away it is tried again for a minute. */
+void hangups_note(struct hangups *h, const char *feature_id, const char *chat_id, const char *job);
+
+/* hangups_back(h, job): somebody came for it. */
+void hangups_back(struct hangups *h, const char *job);
+
+#endif
