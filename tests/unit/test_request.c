@@ -497,9 +497,60 @@ static void every_cut_of_a_target_is_read_or_refused(void **state)
     }
 }
 
+/* ---- formats ---- */
+
+static void assert_accept(const char *text, enum render_format format)
+{
+    struct request request = {0};
+    assert_null(request_read_accept(text, &request));
+    assert_int_equal(request.format, format);
+}
+
+static void accept_may_name_a_format(void **state)
+{
+    (void)state;
+    assert_accept("", RENDER_RAW);
+    assert_accept("text/event-stream", RENDER_RAW);
+    assert_accept("text/event-stream;format=ag-ui", RENDER_AG_UI);
+    assert_accept("text/html , Text/Event-Stream ; q=0.9 ; Format=\"openai\" , */*", RENDER_OPENAI);
+    assert_accept("text/html;format=nothing;x, text/event-stream;format=ai-sdk", RENDER_AI_SDK);
+    assert_accept(";,;;, ,text/event-streams;format=openai", RENDER_RAW);
+}
+
+static void accept_with_an_unknown_format_is_refused(void **state)
+{
+    struct request request = {0};
+    (void)state;
+    assert_non_null(request_read_accept("text/event-stream;format=xml", &request));
+    assert_non_null(request_read_accept("text/event-stream; format=", &request));
+}
+
+static void the_query_goes_before_accept(void **state)
+{
+    struct request request = {.has_format = true, .format = RENDER_OPENAI};
+    (void)state;
+    assert_null(request_read_accept("text/event-stream;format=ag-ui", &request));
+    assert_int_equal(request.format, RENDER_OPENAI);
+}
+
+static void a_cursor_goes_with_the_raw_format_only(void **state)
+{
+    struct request request = {.cursor = {.kind = CURSOR_ENTRY}};
+    (void)state;
+    assert_null(request_check_format(&request));
+    request.snapshot = true;
+    assert_null(request_check_format(&request));
+    request.format = RENDER_AG_UI;
+    assert_non_null(request_check_format(&request));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accept_may_name_a_format),
+        cmocka_unit_test(accept_with_an_unknown_format_is_refused),
+        cmocka_unit_test(the_query_goes_before_accept),
+        cmocka_unit_test(a_cursor_goes_with_the_raw_format_only),
         cmocka_unit_test(a_full_target_is_taken_apart),
         cmocka_unit_test(what_is_not_given_has_its_default),
         cmocka_unit_test(a_missing_half_of_the_chat_is_named),
