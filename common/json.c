@@ -11,7 +11,6 @@
  */
 #include "json.h"
 
-#include <cjson/cJSON.h>
 #include <string.h>
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
@@ -586,31 +585,79 @@ bool json_read_integer(const char *value, size_t length, int64_t *out)
 
 /* ---- a task's lines that are for us ---- */
 
-static void copy_reason(struct json_control *control, const char *text)
+/* What a good string stands for, as much as there is room for, cut between characters. */
+static void copy_string(const struct json_member *member, char *out, size_t size)
 {
-    size_t length = strlen(text);
-    if (length >= JSON_REASON_SIZE) {
-        length = JSON_REASON_SIZE - 1;
-        while (length > 0 && is_continuation((unsigned char)text[length]))
-            length--;
+    const unsigned char *at = bytes_of(member->value) + 1, *end = at + member->length - 2;
+    size_t used = 0;
+    while (at < end) {
+        char character[4];
+        size_t length = read_character(&at, end, character);
+        if (used + length >= size)
+            break;
+        memcpy(out + used, character, length);
+        used += length;
     }
-    memcpy(control->reason, text, length);
-    control->reason[length] = '\0';
+    out[used] = '\0';
+}
+
+static const char *const control_keys[] = {"leat",  "reason",         "detail",
+                                           "retry", "retry_after_ms", "usage"};
+enum control_key { KEY_LEAT, KEY_REASON, KEY_DETAIL, KEY_RETRY, KEY_RETRY_AFTER, KEY_USAGE };
+
+struct control_walk {
+    struct json_control *control;
+    char word[8]; /* of `leat` */
+    bool seen[COUNT_OF(control_keys)];
+};
+
+static void take_value(struct control_walk *walk, size_t key, const struct json_member *member)
+{
+    struct json_control *control = walk->control;
+    bool is_text = member->type == JSON_STRING;
+    int64_t ms;
+    if (key == KEY_LEAT && is_text)
+        copy_string(member, walk->word, sizeof walk->word);
+    else if (key == KEY_REASON && is_text)
+        copy_string(member, control->reason, sizeof control->reason);
+    else if (key == KEY_DETAIL && is_text)
+        copy_string(member, control->detail, sizeof control->detail);
+    else if (key == KEY_RETRY)
+        control->retry = !(member->type == JSON_BOOL && *member->value == 'f');
+    else if (key == KEY_RETRY_AFTER && json_read_integer(member->value, member->length, &ms))
+        control->retry_after_ms = max_i64(0, min_i64(ms, JSON_RETRY_AFTER_MS));
+    else if (key == KEY_USAGE && member->type == JSON_OBJECT &&
+             member->length <= JSON_USAGE_BYTES) {
+        control->usage = member->value;
+        control->usage_length = member->length;
+    }
+}
+
+static bool take_member(void *arg, const struct json_member *member)
+{
+    struct control_walk *walk = arg;
+    for (size_t key = 0; key < COUNT_OF(control_keys); key++) {
+        if (walk->seen[key] || strcmp(member->name, control_keys[key]) != 0)
+            continue;
+        walk->seen[key] = true;
+        take_value(walk, key, member);
+    }
+    return true;
 }
 
 void json_read_control(const char *data, size_t length, struct json_control *control)
 {
-    *control = (struct json_control){.kind = JSON_CONTROL_UNKNOWN, .retry = true};
-    cJSON *line = cJSON_ParseWithLength(data, length);
-    const char *word = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "leat"));
-    const char *reason = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "reason"));
-    if (word && strcmp(word, "done") == 0)
+    struct control_walk walk = {.control = control};
+    *control = (struct json_control){.kind = JSON_CONTROL_WRONG, .retry = true};
+    json_members(data, length, take_member, &walk);
+    if (strcmp(walk.word, "done") == 0)
         control->kind = JSON_CONTROL_DONE;
-    else if (word && strcmp(word, "failed") == 0)
+    else if (strcmp(walk.word, "failed") == 0)
         control->kind = JSON_CONTROL_FAILED;
-    if (reason)
-        copy_reason(control, reason);
-    if (cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(line, "retry")))
-        control->retry = false;
-    cJSON_Delete(line);
+    else if (strcmp(walk.word, "usage") != 0)
+        control->wrong = "has the key \"leat\", and says neither done, failed nor usage";
+    else if (!control->usage)
+        control->wrong = "says usage without an object of at most 1024 bytes";
+    else
+        control->kind = JSON_CONTROL_USAGE;
 }

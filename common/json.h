@@ -114,26 +114,37 @@ MUST_CHECK bool json_read_integer(const char *value, size_t length, int64_t *out
 /* ---- a task's lines that are for us ---- */
 
 enum json_control_kind {
-    JSON_CONTROL_UNKNOWN, /* neither of the two below */
+    JSON_CONTROL_WRONG, /* none of the three below, or one that breaks a rule: wrong */
     JSON_CONTROL_DONE,
     JSON_CONTROL_FAILED,
+    JSON_CONTROL_USAGE,
 };
 
 #define JSON_REASON_SIZE 201 /* 200 bytes and a NUL */
+#define JSON_DETAIL_SIZE 301
+#define JSON_USAGE_BYTES 1024
+#define JSON_RETRY_AFTER_MS (7 * 24 * 3600 * INT64_C(1000))
 
 struct json_control {
     enum json_control_kind kind;
-    bool retry;                    /* failed: whether to try again; true unless it says false */
-    char reason[JSON_REASON_SIZE]; /* failed: valid UTF-8, cut between characters; "" for none */
+    const char *wrong; /* what is, as a phrase behind "it"; static */
+    /* failed; the texts are valid UTF-8, cut between characters, "" for none */
+    bool retry; /* whether to try again; true unless it says false */
+    int64_t
+        retry_after_ms; /* but not sooner; 0 to JSON_RETRY_AFTER_MS, which is what more becomes */
+    char reason[JSON_REASON_SIZE];
+    char detail[JSON_DETAIL_SIZE]; /* a sentence for the client */
+    /* usage: an object of at most JSON_USAGE_BYTES as it stands in the line; borrowed from that */
+    const char *usage;
+    size_t usage_length;
 };
 
 /**
  * json_read_control(data, length, control)
- * Read a line that json_check called a control line: {"leat":"done"} or
- * {"leat":"failed","reason":"…","retry":false}. Of equal keys the first counts.
- *
- * Borrows data. JSON_CONTROL_UNKNOWN: another word, no memory, or a value
- * beside it that cannot be read (a number of more than 60 digits).
+ * Read a line that json_check called a control line: {"leat":"done"},
+ * {"leat":"failed","reason":"…","detail":"…","retry":false,"retry_after_ms":2000} or
+ * {"leat":"usage","usage":{…}}. Of equal keys the first counts; beside `leat` and `usage`,
+ * what is of a wrong type is as if it were not there. No memory.
  */
 void json_read_control(const char *data, size_t length, struct json_control *control);
 

@@ -68,8 +68,12 @@ static enum line_kind read_control(const struct lines *l, struct line *line)
         return LINE_DONE;
     if (line->control.kind == JSON_CONTROL_FAILED)
         return LINE_FAILED;
-    snprintf(line->wrong, sizeof line->wrong,
-             "line %" PRIu64 " has the key \"leat\", and says neither done nor failed", l->count);
+    if (line->control.kind == JSON_CONTROL_USAGE) {
+        line->data = line->control.usage;
+        line->length = line->control.usage_length;
+        return LINE_USAGE;
+    }
+    snprintf(line->wrong, sizeof line->wrong, "line %" PRIu64 " %s", l->count, line->control.wrong);
     return LINE_WRONG;
 }
 
@@ -90,10 +94,8 @@ static enum line_kind tell(const struct lines *l, char *data, size_t length, str
                  l->count);
         return LINE_WRONG;
     }
-    if (info.is_control)
-        return read_control(l, line);
     json_flatten(data, length);
-    return LINE_MESSAGE;
+    return info.is_control ? read_control(l, line) : LINE_MESSAGE;
 }
 
 /* The longest piece without an LF that may still become a good line. */

@@ -26,6 +26,7 @@ enum line_kind {
     LINE_MESSAGE, /* data, length: a JSON object, made one line (json_flatten) */
     LINE_DONE,    /* {"leat":"done"} */
     LINE_FAILED,  /* {"leat":"failed"}: control */
+    LINE_USAGE,   /* {"leat":"usage"}: data, length: the usage, as of a message */
     LINE_WRONG,   /* breaks a rule: wrong says which. Only of a shared process is what follows meant
                    */
     LINE_NAMELESS, /* of a shared process: no job can be told; wrong says so */

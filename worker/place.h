@@ -25,11 +25,12 @@ enum place_end {
 /* What an attempt came to. The texts are borrowed until on_end returns. */
 struct place_report {
     enum place_end end;
-    const char *reason; /* done: ""; a task's own word, or exit, signal, line, timeout … */
-    const char *detail; /* a sentence for the client, valid UTF-8; may be "" */
-    const char *words;  /* the end of standard error, for the operator alone; valid UTF-8 */
-    bool retry;         /* failed: whether another attempt makes sense */
-    bool alone;         /* not done: the next attempt is to have a process of its own */
+    const char *reason;     /* done: ""; a task's own word, or exit, signal, line, timeout … */
+    const char *detail;     /* a sentence for the client, valid UTF-8; may be "" */
+    const char *words;      /* the end of standard error, for the operator alone; valid UTF-8 */
+    bool retry;             /* failed: whether another attempt makes sense */
+    int64_t retry_after_ms; /* failed: but not sooner */
+    bool alone;             /* not done: the next attempt is to have a process of its own */
 };
 
 struct place_user {

@@ -36,8 +36,9 @@ enum state { WORKING, STOPPING, ENDED, STATES };
 /* What a failed attempt came to. */
 struct verdict {
     bool retry;
+    int64_t retry_after_ms;
     char reason[JSON_REASON_SIZE];
-    char sentence[200];
+    char sentence[JSON_DETAIL_SIZE];
 };
 
 struct seat {
@@ -269,7 +270,8 @@ static void report(struct seat *seat, const struct place_report *told)
 
 static void report_failed(struct seat *seat, const char *words, bool alone)
 {
-    static const struct verdict no_memory = {true, "memory", "the worker has no memory for more"};
+    static const struct verdict no_memory = {
+        .retry = true, .reason = "memory", .sentence = "the worker has no memory for more"};
     /* The seat's own may go while it is told. */
     struct verdict verdict = seat->verdict ? *seat->verdict : no_memory;
     struct buf detail = {0};
@@ -280,6 +282,7 @@ static void report_failed(struct seat *seat, const char *words, bool alone)
                      .detail = buf_ok(&detail) ? buf_text(&detail) : "",
                      .words = words,
                      .retry = verdict.retry,
+                     .retry_after_ms = verdict.retry_after_ms,
                      .alone = alone,
                  });
     buf_clear(&detail);
@@ -298,7 +301,9 @@ static void write_words(const struct shared *shared, struct buf *out)
 static void take_failed(struct seat *seat, const struct json_control *control)
 {
     struct buf words = {0};
-    decide(seat, *control->reason ? control->reason : "failed", "", control->retry);
+    decide(seat, *control->reason ? control->reason : "failed", control->detail, control->retry);
+    if (seat->verdict)
+        seat->verdict->retry_after_ms = control->retry_after_ms;
     write_words(seat->shared, &words);
     report_failed(seat, buf_ok(&words) ? buf_text(&words) : "", false);
     buf_clear(&words);
@@ -354,12 +359,14 @@ static void take_line(struct shared *shared, enum line_kind kind, const struct l
         ;
     else if (kind == LINE_MESSAGE)
         take_message(seat, line);
+    else if (kind == LINE_USAGE)
+        ;
     else if (kind == LINE_WRONG)
         take_wrong(seat, line);
     else if (seat->decided || !seat->user.on_end)
         report_failed(seat, "", false);
     else if (kind == LINE_DONE)
-        report(seat, &(struct place_report){PLACE_DONE, "", "", "", false, false});
+        report(seat, &(struct place_report){.reason = "", .detail = "", .words = ""});
     else
         take_failed(seat, &line->control);
 }

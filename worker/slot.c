@@ -40,8 +40,9 @@ struct slot {
     bool decided;
     enum place_end end;
     bool retry;
+    int64_t retry_after_ms;
     char reason[JSON_REASON_SIZE];
-    char sentence[200];
+    char sentence[JSON_DETAIL_SIZE];
 };
 
 static bool is_listening(const struct slot *slot)
@@ -58,6 +59,7 @@ static void decide(struct slot *slot, enum place_end end, const char *reason, co
     slot->decided = true;
     slot->end = end;
     slot->retry = true;
+    slot->retry_after_ms = 0;
     snprintf(slot->reason, sizeof slot->reason, "%s", reason);
     snprintf(slot->sentence, sizeof slot->sentence, "%s", sentence);
     /* What it still says is read and thrown away. */
@@ -82,6 +84,7 @@ static void report(struct slot *slot)
         .detail = buf_ok(&detail) ? buf_text(&detail) : "",
         .words = buf_ok(&words) ? buf_text(&words) : "",
         .retry = slot->retry,
+        .retry_after_ms = slot->retry_after_ms,
     };
     slot->user = (struct place_user){0};
     slot->host->on_freed(slot->host->arg, slot, !slot->busy);
@@ -138,9 +141,13 @@ static void take_line(struct slot *slot, enum line_kind kind, const struct line 
         take_done(slot);
         break;
     case LINE_FAILED:
-        decide(slot, PLACE_FAILED, *line->control.reason ? line->control.reason : "failed", "");
+        decide(slot, PLACE_FAILED, *line->control.reason ? line->control.reason : "failed",
+               line->control.detail);
         slot->retry = line->control.retry;
+        slot->retry_after_ms = line->control.retry_after_ms;
         process_leave(&slot->process);
+        break;
+    case LINE_USAGE:
         break;
     case LINE_WRONG:
     case LINE_NAMELESS: /* comes of shared processes alone */

@@ -100,22 +100,38 @@ static void walk_members(const char *data, size_t size, const struct json_info *
     REQUIRE(walk.found_control == info->is_control);
 }
 
+static void read_control(const char *data, size_t size)
+{
+    struct json_control control;
+    struct json_info info;
+    json_read_control(data, size, &control);
+    REQUIRE((control.kind == JSON_CONTROL_WRONG) == (control.wrong != NULL));
+    REQUIRE(strlen(control.reason) < JSON_REASON_SIZE && strlen(control.detail) < JSON_DETAIL_SIZE);
+    REQUIRE(json_is_utf8(control.reason, strlen(control.reason)));
+    REQUIRE(json_is_utf8(control.detail, strlen(control.detail)));
+    REQUIRE(control.retry_after_ms >= 0 && control.retry_after_ms <= JSON_RETRY_AFTER_MS);
+    if (control.kind != JSON_CONTROL_USAGE)
+        return;
+    REQUIRE(control.usage > data && control.usage + control.usage_length < data + size);
+    REQUIRE(control.usage_length <= JSON_USAGE_BYTES);
+    REQUIRE(json_check(control.usage, control.usage_length, &info) && info.is_object);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const char *data = (const char *)bytes;
     struct json_info info;
-    struct json_control control;
     if (json_check(data, size, &info)) {
         REQUIRE(size > 0 && !info.reason && json_is_utf8(data, size));
         REQUIRE(!info.is_control || info.is_object);
         flatten(data, size, &info);
         if (info.is_object)
             walk_members(data, size, &info);
+        if (info.is_control)
+            read_control(data, size);
     } else {
         REQUIRE(info.reason && info.offset <= size);
     }
-    json_read_control(size ? data : "", size, &control);
-    REQUIRE(strlen(control.reason) < JSON_REASON_SIZE);
     quote_and_clean(data, size);
     return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -413,33 +414,97 @@ static void a_control_line_says_done_or_failed(void **state)
     assert_int_equal(control_of("{\"\\u006ceat\":\"done\"}").kind, JSON_CONTROL_DONE);
 }
 
-static void any_other_control_line_is_unknown(void **state)
+static void any_other_control_line_is_wrong(void **state)
 {
     (void)state;
-    assert_int_equal(control_of("{\"leat\":\"stop\"}").kind, JSON_CONTROL_UNKNOWN);
-    assert_int_equal(control_of("{\"leat\":\"Done\"}").kind, JSON_CONTROL_UNKNOWN);
-    assert_int_equal(control_of("{\"leat\":true}").kind, JSON_CONTROL_UNKNOWN);
-    assert_int_equal(control_of("{\"leat\":1,\"leat\":\"done\"}").kind, JSON_CONTROL_UNKNOWN);
+    assert_int_equal(control_of("{\"leat\":\"stop\"}").kind, JSON_CONTROL_WRONG);
+    assert_int_equal(control_of("{\"leat\":\"Done\"}").kind, JSON_CONTROL_WRONG);
+    assert_int_equal(control_of("{\"leat\":true}").kind, JSON_CONTROL_WRONG);
+    assert_int_equal(control_of("{\"leat\":1,\"leat\":\"done\"}").kind, JSON_CONTROL_WRONG);
     struct json_control control;
     json_read_control("{\"LEAT\":\"done\"}", 15, &control);
-    assert_int_equal(control.kind, JSON_CONTROL_UNKNOWN);
-    json_read_control("", 0, &control);
-    assert_int_equal(control.kind, JSON_CONTROL_UNKNOWN);
+    assert_int_equal(control.kind, JSON_CONTROL_WRONG);
 }
 
-static void a_long_reason_is_cut_between_characters(void **state)
+/* A member of nothing but four-byte characters, behind `shift` single ones. */
+static struct json_control control_with_long(const char *name, size_t shift)
+{
+    struct buf line = {0};
+    buf_printf(&line, "{\"leat\":\"failed\",\"%s\":\"%.*s", name, (int)shift, "abc");
+    for (int i = 0; i < 80; i++)
+        buf_puts(&line, i % 2 ? "\xf0\x9f\x98\x80" : "\\ud83d\\ude00");
+    buf_puts(&line, "\"}");
+    struct json_control control = control_of(buf_text(&line));
+    buf_clear(&line);
+    return control;
+}
+
+static void a_long_text_is_cut_between_characters(void **state)
 {
     (void)state;
     for (size_t shift = 0; shift < 4; shift++) {
-        struct buf line = {0};
-        buf_printf(&line, "{\"leat\":\"failed\",\"reason\":\"%.*s", (int)shift, "abc");
-        for (int i = 0; i < 80; i++)
-            buf_puts(&line, "\xf0\x9f\x98\x80");
-        buf_puts(&line, "\"}");
-        struct json_control control = control_of(buf_text(&line));
+        struct json_control control = control_with_long("reason", shift);
         assert_true(json_is_utf8(control.reason, strlen(control.reason)));
         assert_true(strlen(control.reason) > 196 && strlen(control.reason) <= 200);
-        buf_clear(&line);
+        control = control_with_long("detail", shift);
+        assert_true(json_is_utf8(control.detail, strlen(control.detail)));
+        assert_true(strlen(control.detail) > 296 && strlen(control.detail) <= 300);
+    }
+}
+
+static void a_failure_may_have_a_sentence_and_a_time_before_which_it_is_not_tried(void **state)
+{
+    (void)state;
+    struct json_control control =
+        control_of("{\"leat\":\"failed\",\"detail\":\"Too \\u006dany.\",\"retry_after_ms\":2500}");
+    assert_string_equal(control.detail, "Too many.");
+    assert_int_equal(control.retry_after_ms, 2500);
+    control = control_of("{\"leat\":\"failed\",\"detail\":7,\"retry_after_ms\":\"2\"}");
+    assert_string_equal(control.detail, "");
+    assert_int_equal(control.retry_after_ms, 0);
+    control = control_of("{\"leat\":\"failed\",\"retry_after_ms\":1.5}");
+    assert_int_equal(control.retry_after_ms, 0);
+    control = control_of("{\"leat\":\"failed\",\"retry_after_ms\":-5}");
+    assert_int_equal(control.retry_after_ms, 0);
+    control = control_of("{\"leat\":\"failed\",\"retry_after_ms\":99999999999}");
+    assert_int_equal(control.retry_after_ms, JSON_RETRY_AFTER_MS);
+    control = control_of("{\"leat\":\"failed\",\"retry_after_ms\":1,\"retry_after_ms\":2}");
+    assert_int_equal(control.retry_after_ms, 1);
+}
+
+static void assert_usage(const char *line, const char *usage)
+{
+    struct json_control control = control_of(line);
+    assert_int_equal(control.kind, usage ? JSON_CONTROL_USAGE : JSON_CONTROL_WRONG);
+    if (usage) {
+        assert_int_equal(control.usage_length, strlen(usage));
+        assert_memory_equal(control.usage, usage, strlen(usage));
+    } else {
+        assert_string_equal(control.wrong, "says usage without an object of at most 1024 bytes");
+    }
+}
+
+static void a_usage_is_an_object_as_it_stands_in_the_line(void **state)
+{
+    (void)state;
+    assert_usage("{\"leat\":\"usage\",\"usage\": {\"input_tokens\" :1e2} }",
+                 "{\"input_tokens\" :1e2}");
+    assert_usage("{\"usage\":{},\"leat\":\"usage\",\"usage\":[]}", "{}");
+    assert_usage("{\"leat\":\"usage\"}", NULL);
+    assert_usage("{\"leat\":\"usage\",\"usage\":7}", NULL);
+    assert_usage("{\"leat\":\"usage\",\"usage\":[{}]}", NULL);
+    assert_usage("{\"leat\":\"usage\",\"usage\":null,\"usage\":{}}", NULL);
+}
+
+static void a_usage_has_at_most_so_many_bytes(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        char usage[JSON_USAGE_BYTES + 2], line[JSON_USAGE_BYTES + 64];
+        int length = JSON_USAGE_BYTES + more;
+        snprintf(usage, sizeof usage, "{\"m\":\"%0*d\"}", length - 8, 0);
+        snprintf(line, sizeof line, "{\"leat\":\"usage\",\"usage\":%s}", usage);
+        assert_usage(line, more ? NULL : usage);
     }
 }
 
@@ -729,8 +794,11 @@ int main(void)
         cmocka_unit_test(quoting_replaces_what_no_string_may_hold),
         cmocka_unit_test(cleaning_leaves_good_text_alone_and_drops_nul),
         cmocka_unit_test(a_control_line_says_done_or_failed),
-        cmocka_unit_test(any_other_control_line_is_unknown),
-        cmocka_unit_test(a_long_reason_is_cut_between_characters),
+        cmocka_unit_test(any_other_control_line_is_wrong),
+        cmocka_unit_test(a_long_text_is_cut_between_characters),
+        cmocka_unit_test(a_failure_may_have_a_sentence_and_a_time_before_which_it_is_not_tried),
+        cmocka_unit_test(a_usage_is_an_object_as_it_stands_in_the_line),
+        cmocka_unit_test(a_usage_has_at_most_so_many_bytes),
         cmocka_unit_test(each_member_is_told_with_its_type_and_its_bytes),
         cmocka_unit_test(an_empty_object_has_no_members),
         cmocka_unit_test(white_space_around_a_value_is_no_part_of_it),

@@ -21,7 +21,7 @@ static void write_all(struct lines *l, const char *data, size_t length)
 /* Everything that comes out, one letter and the text a line. */
 static void drain(struct lines *l, bool at_end, struct buf *told)
 {
-    static const char letters[] = {'-', 'm', 'd', 'f', 'w', 'n'};
+    static const char letters[] = {'-', 'm', 'd', 'f', 'u', 'w', 'n'};
     struct line line;
     enum line_kind kind;
     while ((kind = lines_next(l, at_end, &line)) != LINE_NONE) {
@@ -29,7 +29,7 @@ static void drain(struct lines *l, bool at_end, struct buf *told)
         if (l->shared && kind != LINE_NAMELESS)
             buf_add(told, line.id + line.id_length - 1, 1);
         buf_putc(told, ' ');
-        if (kind == LINE_MESSAGE)
+        if (kind == LINE_MESSAGE || kind == LINE_USAGE)
             buf_add(told, line.data, line.length);
         else if (kind == LINE_FAILED)
             buf_puts(told, line.control.reason);
@@ -66,6 +66,7 @@ static void messages_and_controls_are_told_apart(void **state)
     assert_told("{\"a\":1}\n{}\n{\"leat\":\"done\"}\n", "m {\"a\":1}\nm {}\nd \n");
     assert_told("{\"leat\":\"failed\",\"reason\":\"why\"}\n", "f why\n");
     assert_told("{\"x\":{\"leat\":\"done\"}}\n", "m {\"x\":{\"leat\":\"done\"}}\n");
+    assert_told("{\"leat\":\"usage\",\"usage\":{\"n\":\r7}}\n", "u {\"n\": 7}\n");
 }
 
 static void a_last_line_may_lack_its_line_feed(void **state)
@@ -85,7 +86,9 @@ static void each_broken_rule_is_named(void **state)
     (void)state;
     assert_told("[1]\n", "w line 1 is not a JSON object\n");
     assert_told("{}\n{\"leat\":\"pause\"}\n",
-                "m {}\nw line 2 has the key \"leat\", and says neither done nor failed\n");
+                "m {}\nw line 2 has the key \"leat\", and says neither done, failed nor usage\n");
+    assert_told("{\"leat\":\"usage\",\"usage\":[1]}\n",
+                "w line 1 says usage without an object of at most 1024 bytes\n");
     assert_told("{\"a\":\"0123456789012345678901234567890123456789\"}\n",
                 "w line 1 is longer than 40 bytes\n");
     struct buf told = {0};
@@ -140,8 +143,8 @@ static void assert_every_split(const char *text, size_t length, bool shared)
 static void every_split_tells_the_same(void **state)
 {
     (void)state;
-    static const char text[] =
-        "{\"a\":1}\n{\"b\":\"\xc3\xa9\"}\r\n{}\n{\"leat\":\"done\"}\n{\"c\":3}";
+    static const char text[] = "{\"a\":1}\n{\"b\":\"\xc3\xa9\"}\r\n{}\n{\"leat\":\"usage\","
+                               "\"usage\":{}}\n{\"leat\":\"done\"}\n{\"c\":3}";
     assert_every_split(text, sizeof text - 1, false);
 }
 

@@ -234,19 +234,6 @@ static bool write_tables(void)
 
 /* ---- what a task says, and is told ---- */
 
-static bool read_control(void)
-{
-    static const char line[] =
-        "{\"leat\":\"failed\",\"reason\":\"later\",\"retry\":false,\"x\":[1]}";
-    struct json_control control;
-    json_read_control(line, sizeof line - 1, &control);
-    if (control.kind == JSON_CONTROL_UNKNOWN)
-        return false;
-    EXPECT(control.kind == JSON_CONTROL_FAILED && !control.retry);
-    EXPECT(strcmp(control.reason, "later") == 0);
-    return true;
-}
-
 /* Room that is not there is asked for a second time; what was there before is still there. */
 static bool cut_lines(void)
 {
@@ -528,13 +515,12 @@ static bool answer_in_dialects(void)
     }
 
 static const struct scenario scenarios[] = {
-    SCENARIO(write_text),         SCENARIO(reset_text),    SCENARIO(quote_text),
-    SCENARIO(read_members),       SCENARIO(make_keys),     SCENARIO(make_scripts),
-    SCENARIO(write_tables),       SCENARIO(read_control),  SCENARIO(cut_lines),
-    SCENARIO(read_job_line),      SCENARIO(read_tasks),    SCENARIO(copy_environment),
-    SCENARIO(take_order),         SCENARIO(send_messages), SCENARIO(render_entries),
-    SCENARIO(keep_frames),        SCENARIO(read_job),      SCENARIO(show_record),
-    SCENARIO(answer_in_dialects),
+    SCENARIO(write_text),    SCENARIO(reset_text),       SCENARIO(quote_text),
+    SCENARIO(read_members),  SCENARIO(make_keys),        SCENARIO(make_scripts),
+    SCENARIO(write_tables),  SCENARIO(cut_lines),        SCENARIO(read_job_line),
+    SCENARIO(read_tasks),    SCENARIO(copy_environment), SCENARIO(take_order),
+    SCENARIO(send_messages), SCENARIO(render_entries),   SCENARIO(keep_frames),
+    SCENARIO(read_job),      SCENARIO(show_record),      SCENARIO(answer_in_dialects),
 };
 
 static void one_allocation_that_fails_is_told_and_costs_nothing(void **state)
