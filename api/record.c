@@ -252,6 +252,7 @@ static const struct row job[] = {
     {"error", "error", put_error},
     {"words", "last_words", put_text},
     {"history", "history", put_history},
+    {"usage", "usage", put_json},
     {"payload", "payload", put_json},
 };
 

@@ -24,6 +24,7 @@
  *   texts    id state type feature_id chat_id queue payload (JSON as it came)
  *            identity worker error error_detail words retried_from retried_as schedule
  *   JSON     history: [{"at": ms, "what": failure|death, "reason", "detail", "worker", "attempt"}]
+ *            usage: [{"attempt", …}]: what its attempts used, oldest first
  *   numbers  priority attempts (failed ones) deaths number (attempts begun) messages
  *            position (waiting) size (of the payload) deadline_ms timeout_ms max_attempts
  * retention_ms times    created due (delayed) ready started ended deadline (waiting)
@@ -34,7 +35,7 @@ MUST_CHECK enum status admin_job(const struct queue *q, const char *id, redis_re
 /**
  * admin_jobs(q, page, fn, arg)
  * A page of a queue's jobs: {total, cursor, record, record, …}. Records as above,
- * without payload, history and words. cursor: for the next page; "" behind the last.
+ * without payload, history, usage and words. cursor: for the next page; "" behind the last.
  *
  * state: waiting (by deadline), delayed (by due time), dead (by time of death),
  * running (by id). A job that stays in its state meanwhile is on exactly one page.

@@ -33,6 +33,7 @@ extern const char lua_schedule_put[];
 extern const char lua_schedules[];
 extern const char lua_shared[];
 extern const char lua_stop[];
+extern const char lua_usage[];
 extern const char lua_workers[];
 
 #endif

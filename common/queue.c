@@ -32,6 +32,7 @@ struct step {
         heartbeat_fn *heartbeat;
         finish_fn *finish;
         hand_back_fn *hand_back;
+        usage_fn *usage;
         cancel_fn *cancel;
         reap_fn *reap;
         stop_fn *stop;
@@ -411,7 +412,7 @@ enum status queue_leave(const struct queue *q, const char *worker, redis_reply_f
 /* ---- finish and hand back ---- */
 
 /* How many words each attempt takes without its messages, and how many stand before them. */
-#define FINISH_WORDS 15
+#define FINISH_WORDS 17
 #define FINISH_HEAD 5
 
 static struct finish_result read_finished(const struct redisReply *list)
@@ -462,6 +463,8 @@ static void put_finish(struct words *w, const struct holding *job, const struct 
     words_put_number(w, in->policy.backoff_ms);
     words_put_number(w, in->policy.backoff_max_ms);
     words_put_number(w, in->alone);
+    words_put_number(w, in->retry_after_ms);
+    words_put(w, in->usage);
     put_append(w, &in->append);
 }
 
@@ -508,7 +511,7 @@ enum status queue_hand_back(const struct queue *q, const struct holding *job,
     static const struct hand_back plain = {.reason = "", .detail = ""};
     struct words w;
     struct step *step;
-    if (!prepare(&w, 6, &step, arg))
+    if (!prepare(&w, 7, &step, arg))
         return STATUS_NO_MEMORY;
     step->fn.hand_back = fn;
     if (!in)
@@ -519,7 +522,29 @@ enum status queue_hand_back(const struct queue *q, const struct holding *job,
     words_put(&w, in->reason);
     words_put(&w, in->detail);
     words_put(&w, in->words);
+    words_put(&w, in->usage);
     return run(q, SCRIPT_HAND_BACK, &w, on_hand_back, step);
+}
+
+static void on_usage(void *arg, enum status status, const struct redisReply *reply)
+{
+    struct step *step = arg;
+    step->fn.usage(step->arg, status, status == STATUS_OK && redis_reply_number(reply) == 1);
+    free(step);
+}
+
+enum status queue_usage(const struct queue *q, const struct holding *job, const char *usage,
+                        usage_fn *fn, void *arg)
+{
+    struct words w;
+    struct step *step;
+    if (!prepare(&w, 3, &step, arg))
+        return STATUS_NO_MEMORY;
+    step->fn.usage = fn;
+    words_put(&w, job->id);
+    words_put_number(&w, (int64_t)job->attempt);
+    words_put(&w, usage);
+    return run(q, SCRIPT_USAGE, &w, on_usage, step);
 }
 
 /* ---- cancel ---- */

@@ -244,6 +244,8 @@ struct finish {
     bool retry;                  /* FAILED: whether another attempt makes sense */
     bool alone;                  /* FAILED, DIED: further attempts have a process of their own */
     struct finish_policy policy; /* FAILED */
+    int64_t retry_after_ms;      /* FAILED: the next attempt comes no sooner */
+    const char *usage;           /* what it used (queue_usage); NULL for none */
 };
 
 enum finish_outcome {
@@ -283,11 +285,27 @@ struct hand_back {
     const char *reason; /* one word for the job's history; "" for none, and no entry there */
     const char *detail; /* a sentence beside it */
     const char *words;  /* as of finish */
+    const char *usage;  /* the same */
 };
 
 /* in: NULL is a zeroed one. All borrowed for the call. */
 MUST_CHECK enum status queue_hand_back(const struct queue *q, const struct holding *job,
                                        const struct hand_back *in, hand_back_fn *fn, void *arg);
+
+/* ---- usage: what an attempt used, when it is not ours any more ---- */
+
+typedef void usage_fn(void *arg, enum status status, bool kept);
+
+/**
+ * queue_usage(q, job, usage, fn, arg)
+ * Keep a JSON object, at most about 1 KiB, with the job, as finish and hand back do while it is
+ * ours: one for each attempt, in the field usage:<A> of its hash, the last one counts. After a
+ * stop, or when the lease was lost, the task may still say what it had used.
+ *
+ * Not kept where the job is gone. A full Redis refuses it (STATUS_FULL): then it is lost.
+ */
+MUST_CHECK enum status queue_usage(const struct queue *q, const struct holding *job,
+                                   const char *usage, usage_fn *fn, void *arg);
 
 /* ---- cancel: end a chat's job from outside ---- */
 

@@ -49,6 +49,7 @@ static const char *const bodies[SCRIPT_COUNT] = {
     [SCRIPT_SCHEDULE_PUT] = lua_schedule_put,
     [SCRIPT_SCHEDULES] = lua_schedules,
     [SCRIPT_STOP] = lua_stop,
+    [SCRIPT_USAGE] = lua_usage,
     [SCRIPT_WORKERS] = lua_workers,
     [SCRIPT_FSCK_KEYS] = lua_fsck_keys,
     [SCRIPT_FSCK_QUEUE] = lua_fsck_queue,

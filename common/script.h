@@ -38,6 +38,7 @@ enum script {
     SCRIPT_SCHEDULE_PUT,
     SCRIPT_SCHEDULES,
     SCRIPT_STOP,
+    SCRIPT_USAGE,
     SCRIPT_WORKERS,
     SCRIPT_STEPS, /* loaded by every connection; what follows, when it is first run */
     SCRIPT_FSCK_KEYS = SCRIPT_STEPS,

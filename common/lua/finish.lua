@@ -3,7 +3,8 @@
 -- ARGV: 1 stream ttl, 2 most deaths, 3 dead retention, 4 most dead, 5 most bytes of the dead;
 --       then of each attempt: id, owner, how (done|failed|died), last N, reason, detail, retry (1|0),
 --       the task's last words, jitter (0 to 999,999 of a million), max_attempts, backoff_ms,
---       most backoff_ms, alone (1|0), first, how many messages, the messages, as in append
+--       most backoff_ms, alone (1|0), least delay_ms, the attempt's usage or '', first, how many
+--       messages, the messages, as in append
 -- Answers, in the same order, {ENDED|AGAIN|FENCED|FOREIGN|GONE, state, last N, delay_ms}, or the error
 -- that a command failed with: of one job alone. Repeated: FENCED.
 local ttl, deaths_most = ARGV[1], tonumber(ARGV[2])
@@ -43,7 +44,7 @@ local function finish_failed(id, h, a)
         return {'ENDED', 'dead', 0, 0}
     end
     local most = math.min(tonumber(a.backoff_max), a.backoff * 2 ^ spent)
-    local delay = math.floor(most * a.jitter / 1000000)
+    local delay = math.max(math.floor(most * a.jitter / 1000000), tonumber(a.least))
     disown(id, h)
     redis.call('PERSIST', key_stream(h.feature_id, h.chat_id))
     redis.call('ZADD', key_delayed(h.queue), now + delay, id)
@@ -64,7 +65,7 @@ end
 -- The messages that came along; nil, or the answer of a step that stops here.
 local function write_messages(id, h, at, to)
     local last, answer = add_messages(id, h.owner, key_stream(h.feature_id, h.chat_id), h.attempt, h.last,
-        tonumber(ARGV[at + 13]), at + 15, to)
+        tonumber(ARGV[at + 15]), at + 17, to)
     if not last then return answer.err and answer or {answer[1], h.state, answer[2], 0} end
     h.measured, h.fields = true, {'last', text(last)}
     h.last = last
@@ -76,8 +77,13 @@ local function finish(at, to)
     local h = read_running(id)
     if h.owner ~= ARGV[at + 1] then return {'FENCED', h.state or '', 0, 0} end
     h.last = tonumber(h.last)
-    local stopped = to > at + 14 and write_messages(id, h, at, to)
+    local stopped = to > at + 16 and write_messages(id, h, at, to)
     if stopped then return stopped end
+    if ARGV[at + 14] ~= '' then
+        h.fields = h.fields or {}
+        h.fields[#h.fields + 1] = 'usage:' .. h.attempt
+        h.fields[#h.fields + 1] = ARGV[at + 14]
+    end
     if how == 'done' then
         if h.measured and h.last < tonumber(ARGV[at + 3]) then return {'GONE', h.state, h.last, 0} end
         return finish_done(id, h, tonumber(ARGV[at + 3]))
@@ -93,7 +99,7 @@ local function finish(at, to)
     if how == 'failed' then
         return finish_failed(id, h, {reason = reason, detail = detail, retry = ARGV[at + 6],
             jitter = ARGV[at + 8], max_attempts = ARGV[at + 9], backoff = ARGV[at + 10],
-            backoff_max = ARGV[at + 11]})
+            backoff_max = ARGV[at + 11], least = ARGV[at + 13]})
     end
     local state = die(counters, id, h, now, ttl, reason, detail, deaths_most, keep)
     return {state == 'dead' and 'ENDED' or 'AGAIN', state, 0, 0}
@@ -101,7 +107,7 @@ end
 
 local answers, at = {}, 6
 while at < #ARGV do
-    local to = at + 14 + ARGV[at + 14]
+    local to = at + 16 + ARGV[at + 16]
     answers[#answers + 1] = alone(finish, at, to)
     at = to + 1
 end

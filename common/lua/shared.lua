@@ -582,6 +582,14 @@ local function record_of(id, now, whole)
         put('position', math.max(1, h.sequence - c.out))
     end
     if whole then
+        local used = {}
+        for name in pairs(h) do
+            local attempt = string.match(name, '^usage:(%d+)$')
+            if attempt then used[#used + 1] = attempt end
+        end
+        table.sort(used, function(a, b) return tonumber(a) < tonumber(b) end)
+        for i, attempt in ipairs(used) do used[i] = h['usage:' .. attempt] end
+        if #used > 0 then put('usage', '[' .. table.concat(used, ', ') .. ']') end
         put('payload', h.payload)
         put('identity', h.identity)
         put('words', h.words)

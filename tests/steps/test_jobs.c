@@ -412,7 +412,9 @@ static void a_dead_job_is_retried_as_a_new_one(void **state)
     struct rig *rig = *state;
     struct claim dead = rig_bury(rig, "a", "{\"q\":1}");
     struct enqueue fresh = question("x"), second = question("y");
+    cli(rig, "HSET job:%s usage:%" PRIu64 " {}", dead.id, dead.told.attempt);
     struct retried out = retry(rig, dead.id, fresh.id);
+    assert_null(strstr(cli(rig, "HKEYS job:%s", fresh.id), "usage"));
     assert_int_equal(out.result.outcome, RETRY_STARTED);
     assert_string_equal(out.job, fresh.id);
     assert_int_equal(out.result.state, JOB_WAITING);

@@ -462,6 +462,17 @@ struct handed rig_hand_back_as(struct rig *rig, const struct claim *c, const str
     return out;
 }
 
+struct handed rig_usage(struct rig *rig, const struct claim *c, const char *usage)
+{
+    struct handed out = {0};
+    struct answer answer = {&out, false};
+    struct holding holding = hold(c);
+    enum status sent = queue_usage(&rig->queue, &holding, usage, on_hand_back, &answer);
+    if (finish_step(rig, sent, &answer) != STATUS_OK)
+        out.status = sent;
+    return out;
+}
+
 static void on_cancel(void *arg, enum status status, const struct cancel_result *result)
 {
     struct answer *answer = arg;

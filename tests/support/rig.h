@@ -162,6 +162,9 @@ struct handed {
 struct handed rig_hand_back(struct rig *rig, const struct claim *c);
 struct handed rig_hand_back_as(struct rig *rig, const struct claim *c, const struct hand_back *in);
 
+/* rig_usage(rig, c, usage): the step usage; kept: was_ours. */
+struct handed rig_usage(struct rig *rig, const struct claim *c, const char *usage);
+
 struct cancelled {
     enum status status;
     struct cancel_result result; /* job is NULL: it stands in `job` */
