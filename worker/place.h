@@ -3,9 +3,10 @@
  * (slot.h), or one seat of several in a shared process (shared.h).
  *
  * An attempt is going on; then decided (what it came to is known, what the task
- * still says about it is thrown away); then reported (on_end was called). Until
- * then there is a user, after that, or after place_drop, the place is not the
- * user's any more.
+ * still says about it is thrown away, but for its usage); then reported (on_end was
+ * called). Until then there is a user, after that, or after place_drop, the place is
+ * not the user's any more. One that dropped it still hears of the usage, until on_left:
+ * a task that was stopped has TASK_STOP_MS to say what it had used.
  *
  * Thread: the loop's.
  */
@@ -39,6 +40,11 @@ struct place_user {
     void (*on_message)(void *arg, const char *data, size_t length);
     /* The attempt is over; nothing of it comes after. */
     void (*on_end)(void *arg, const struct place_report *report);
+    /* What the attempt has used so far: one line, a checked JSON object of at most
+       JSON_USAGE_BYTES. Borrowed. Also when it is decided or dropped. May be NULL. */
+    void (*on_usage)(void *arg, const char *data, size_t length);
+    /* The attempt was dropped, and is over now: nothing of it comes after. May be NULL. */
+    void (*on_left)(void *arg);
 };
 
 struct place;
@@ -82,7 +88,8 @@ static inline void place_stop(struct place *place, const char *reason, const cha
     place->ways->stop(place, reason, sentence);
 }
 
-/* place_drop(place): end the attempt; there is no user any more, on_end does not come. */
+/* place_drop(place): end the attempt; on_end does not come, nor a message; but on_left does, later.
+ */
 static inline void place_drop(struct place *place)
 {
     place->ways->drop(place);

@@ -33,7 +33,7 @@
 #define REFUSED_MOST 5
 
 enum phase { WORKING, FINISHING, RETURNING, KEPT, SETTLED };
-enum step { NONE, APPEND, FINISH, HAND_BACK };
+enum step { NONE, APPEND, FINISH, HAND_BACK, USAGE };
 
 struct run {
     const struct run_host *host;
@@ -59,7 +59,11 @@ struct run {
     enum finish_how how;
     bool retry;
     bool alone; /* the next attempt is to have a process of its own */
+    int64_t retry_after_ms;
     struct buf reason, detail, words;
+    struct buf usage; /* what the task said last of it; empty: nothing */
+    bool usage_told;  /* Redis has it, or cannot get it any more */
+    bool leaving;     /* the task was dropped, and is not gone yet */
     struct finish finish;
     struct writing writing; /* append or finish, while it waits or is under way */
 
@@ -75,13 +79,14 @@ static void next(struct run *run);
 
 static void release(struct run *run)
 {
-    if (run->phase != SETTLED || run->step != NONE || run->open_timers > 0)
+    if (run->phase != SETTLED || run->step != NONE || run->open_timers > 0 || run->leaving)
         return;
     outbox_clear(&run->outbox);
     order_clear(&run->order);
     buf_clear(&run->reason);
     buf_clear(&run->detail);
     buf_clear(&run->words);
+    buf_clear(&run->usage);
     free(run);
 }
 
@@ -109,9 +114,64 @@ static void let_go(struct run *run)
     uv_close((uv_handle_t *)&run->wait, on_timer_closed);
 }
 
+/* ---- what it used ---- */
+
+static void on_usage_kept(void *arg, enum status status, bool kept)
+{
+    struct run *run = arg;
+    run->step = NONE;
+    log_debug("usage_kept", LOG_S("job", run->order.id), LOG_S("status", status_name(status)),
+              LOG_I("kept", kept));
+    release(run);
+}
+
+/* Of a job that is not ours any more, when its task has nothing to say any more. */
+static void tell_usage(struct run *run)
+{
+    if (run->phase != SETTLED || run->step != NONE || run->leaving || run->usage_told ||
+        run->usage.length == 0)
+        return;
+    run->usage_told = true;
+    if (queue_usage(run->host->queue, &run->order.holding, buf_text(&run->usage), on_usage_kept,
+                    run) == STATUS_OK)
+        run->step = USAGE;
+}
+
+/* A step of a settled one was answered. STATUS_CLOSED: there is no connection any more. */
+static void take_late_answer(struct run *run, enum status status)
+{
+    if (status != STATUS_CLOSED)
+        tell_usage(run);
+    release(run);
+}
+
+/* It stands beside the others of its job: so it says whose it is. */
+static void take_usage(void *arg, const char *data, size_t length)
+{
+    struct run *run = arg;
+    size_t first = 1 + strspn(data + 1, " \t");
+    buf_reset(&run->usage);
+    buf_printf(&run->usage, "{\"attempt\": %" PRIu64 "%s", run->order.number,
+               data[first] == '}' ? "" : ", ");
+    buf_add(&run->usage, data + first, length - first);
+    if (!buf_ok(&run->usage))
+        buf_clear(&run->usage);
+}
+
+static void take_left(void *arg)
+{
+    struct run *run = arg;
+    run->leaving = false;
+    tell_usage(run);
+    release(run);
+}
+
+/* ---- letting go ---- */
+
 static void settle(struct run *run)
 {
     let_go(run);
+    tell_usage(run);
     run->host->on_settled(run->host->arg, run, false);
 }
 
@@ -149,6 +209,7 @@ static void drop_slot(struct run *run)
 {
     struct place *slot = run->slot;
     run->slot = NULL;
+    run->leaving = slot != NULL;
     if (slot)
         place_drop(slot);
 }
@@ -166,6 +227,7 @@ void run_give_up(struct run *run)
 {
     log_warn("given_up", LOG_S("job", run->order.id), LOG_I("attempt", run->order.number));
     drop_slot(run);
+    run->usage_told = true;
     settle(run);
 }
 
@@ -240,7 +302,7 @@ static void apply_flow(struct run *run)
 
 static const char *step_name(enum step step)
 {
-    static const char *const names[] = {"none", "append", "finish", "hand_back"};
+    static const char *const names[] = {"none", "append", "finish", "hand_back", "usage"};
     return names[step];
 }
 
@@ -309,7 +371,7 @@ static void on_appended(void *arg, enum status status, const struct append_resul
     struct run *run = arg;
     run->step = NONE;
     if (run->phase == SETTLED) {
-        release(run);
+        take_late_answer(run, status);
     } else if (status != STATUS_OK) {
         take_failure(run, APPEND, status);
     } else if (result->outcome == APPEND_FENCED) {
@@ -351,7 +413,7 @@ static void on_finished(void *arg, enum status status, const struct finish_resul
     struct run *run = arg;
     run->step = NONE;
     if (run->phase == SETTLED) {
-        release(run);
+        take_late_answer(run, status);
     } else if (status != STATUS_OK) {
         take_failure(run, FINISH, status);
     } else if (result->outcome == FINISH_FENCED && !run->again) {
@@ -382,6 +444,8 @@ static void put_finish(struct run *run)
         .retry = run->retry,
         .alone = run->alone,
         .policy = run->policy,
+        .retry_after_ms = run->retry_after_ms,
+        .usage = buf_text(&run->usage),
     };
     run->writing = (struct writing){
         .job = &run->order.holding,
@@ -398,12 +462,13 @@ static void on_handed_back(void *arg, enum status status, bool was_ours)
     struct run *run = arg;
     run->step = NONE;
     if (run->phase == SETTLED) {
-        release(run);
+        take_late_answer(run, status);
     } else if (status != STATUS_OK) {
         take_failure(run, HAND_BACK, status);
     } else {
         log_info("handed_back", LOG_S("job", run->order.id), LOG_I("attempt", run->order.number),
                  LOG_I("was_ours", was_ours));
+        run->usage_told = was_ours;
         settle(run);
     }
 }
@@ -415,6 +480,7 @@ static enum status send_hand_back(struct run *run)
         .reason = buf_text(&run->reason),
         .detail = buf_text(&run->detail),
         .words = buf_ok(&run->words) ? buf_text(&run->words) : NULL,
+        .usage = buf_text(&run->usage),
     };
     return queue_hand_back(run->host->queue, &run->order.holding, &in, on_handed_back, run);
 }
@@ -501,6 +567,7 @@ static void take_end(void *arg, const struct place_report *report)
         set_verdict(run, how[report->end], report->reason, report->detail, report->retry);
         buf_puts(&run->words, report->words);
         run->alone = report->alone;
+        run->retry_after_ms = report->retry_after_ms;
         begin_finishing(run);
     }
     next(run);
@@ -520,7 +587,7 @@ static void on_timeout(uv_timer_t *timer)
 static void give_to_crew(struct run *run, bool fresh)
 {
     struct buf line = {0};
-    const struct place_user user = {run, take_message, take_end};
+    const struct place_user user = {run, take_message, take_end, take_usage, take_left};
     enum status status = STATUS_NO_MEMORY;
     order_write(&run->order, &line);
     struct crew_job job = {

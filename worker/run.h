@@ -9,9 +9,10 @@
  *     KEPT       finished, and on_settled was called; its messages and its verdict
  *                are kept for a while (RUN_KEEP_MS), should Redis lose what it has just said
  *     SETTLED    not ours any more (ended, fenced, cancelled, handed back,
- *                given up): on_settled was called
+ *                given up): on_settled was called. While its task is still on the way out
+ *                it is heard for what it used; then the step usage keeps that, once
  *
- * Steps: at most one of append, finish, hand_back is under way, or waits for its
+ * Steps: at most one of append, finish, hand_back, usage is under way, or waits for its
  * turn (writes.h). One that waits is taken back when another one is wanted by then:
  * what a task says in one breath, its messages and that it is done, is one step.
  * When a step is answered, when the wait after a failure is over, and when Redis is up again,
@@ -21,10 +22,11 @@
  * Flow: while much is unsent, or Redis is full, the task's output is not read.
  *
  * Invariants: slot is not NULL in WORKING; it is NULL in FINISHING and SETTLED;
- * in RETURNING, until the process is gone. No step is begun in SETTLED.
+ * in RETURNING, until the process is gone. No step is begun in SETTLED but usage, which is
+ * neither repeated nor waited for: it is lost where Redis is full or away.
  *
- * Who frees: the run itself, after on_settled, when the last answer has come and
- * its timers are closed. Thread: the loop's.
+ * Who frees: the run itself, after on_settled, when the last answer has come, its task is
+ * gone and its timers are closed. Thread: the loop's.
  */
 #ifndef LEAT_RUN_H
 #define LEAT_RUN_H

@@ -46,7 +46,7 @@ struct seat {
     char id[JOB_ID_SIZE];
     struct table_entry entry; /* by its id */
     struct shared *shared;
-    struct place_user user; /* on_end is NULL when there is none */
+    struct place_user user; /* on_end is NULL when there is none, or it dropped the place */
     enum state state;
     struct seat *before, *behind; /* in the list of its state, oldest first */
     int64_t until_ms;             /* STOPPING: to obey; ENDED: to be remembered. Steady */
@@ -266,6 +266,8 @@ static void report(struct seat *seat, const struct place_report *told)
     shared->host->on_freed(shared->host->arg, shared);
     if (user.on_end)
         user.on_end(user.arg, told);
+    else if (user.on_left)
+        user.on_left(user.arg);
 }
 
 static void report_failed(struct seat *seat, const char *words, bool alone)
@@ -319,6 +321,12 @@ static void take_message(struct seat *seat, const struct line *line)
         count_over(seat, line->length);
 }
 
+static void take_usage(struct seat *seat, const struct line *line)
+{
+    if (seat->user.on_usage)
+        seat->user.on_usage(seat->user.arg, line->data, line->length);
+}
+
 static void take_wrong(struct seat *seat, const struct line *line)
 {
     decide(seat, "line", line->wrong, true);
@@ -360,7 +368,7 @@ static void take_line(struct shared *shared, enum line_kind kind, const struct l
     else if (kind == LINE_MESSAGE)
         take_message(seat, line);
     else if (kind == LINE_USAGE)
-        ;
+        take_usage(seat, line);
     else if (kind == LINE_WRONG)
         take_wrong(seat, line);
     else if (seat->decided || !seat->user.on_end)
@@ -481,7 +489,7 @@ static void drop_seat(struct place *place)
     struct seat *seat = CONTAINER_OF(place, struct seat, place);
     if (!seat->user.on_end)
         return;
-    seat->user = (struct place_user){0};
+    seat->user.on_end = NULL;
     seat->shared->users--;
     begin_stopping(seat);
 }

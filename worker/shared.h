@@ -25,8 +25,8 @@
  *               SHARED_GRACE_MS, that no attempt of the same job gets its late lines
  *
  * What a line does: of a WORKING job what it says; of a STOPPING or ENDED one it is
- * thrown away, but for the end that a STOPPING one owes. Of a job that is not
- * known here (long ended, or never given) it is thrown away too, and said in the
+ * thrown away, but for the end that a STOPPING one owes and the usage that it may tell before. Of a
+ * job that is not known here (long ended, or never given) it is thrown away too, and said in the
  * log once a process: it harms nobody, and neighbours are not to pay for it. One
  * that breaks a rule fails the attempt of the job it names; one that names none
  * breaks the process.
@@ -45,8 +45,8 @@
  * The time to obey a stop does not run meanwhile.
  *
  * Invariants: on_end comes exactly once for each shared_give, unless place_drop
- * came before. WORKING and STOPPING seats together are at most the task's slots.
- * Who frees: the shared process itself, after on_gone. Thread: the loop's.
+ * came before: then on_left does, when the seat is free. WORKING and STOPPING seats together are at
+ * most the task's slots. Who frees: the shared process itself, after on_gone. Thread: the loop's.
  */
 #ifndef LEAT_SHARED_H
 #define LEAT_SHARED_H

@@ -32,7 +32,7 @@ struct slot {
     int64_t idle_since_ms;
     bool busy; /* has a job, or had one and is not fit for another */
 
-    struct place_user user; /* on_end is NULL when there is none */
+    struct place_user user; /* on_end is NULL when there is none, or it dropped the place */
     uint64_t jobs;          /* given so far */
     bool spoke;             /* it wrote something since it got the line */
 
@@ -48,6 +48,12 @@ struct slot {
 static bool is_listening(const struct slot *slot)
 {
     return slot->user.on_end && !slot->decided;
+}
+
+/* Its lines are read: for all that they say, or for the usage alone. */
+static bool is_heard(const struct slot *slot)
+{
+    return is_listening(slot) || slot->user.on_usage;
 }
 
 /* ---- the attempt's end ---- */
@@ -107,11 +113,15 @@ static void decide_by_exit(struct slot *slot, const struct process_end *end)
 static void on_over(void *arg, const struct process_end *end)
 {
     struct slot *slot = arg;
+    struct place_user user = slot->user;
     slot->busy = true;
-    if (!slot->user.on_end)
-        return;
-    decide_by_exit(slot, end);
-    report(slot);
+    if (user.on_end) {
+        decide_by_exit(slot, end);
+        report(slot);
+    } else if (user.on_left) {
+        slot->user = (struct place_user){0};
+        user.on_left(user.arg);
+    }
 }
 
 /* ---- what the process says ---- */
@@ -131,8 +141,13 @@ static void take_done(struct slot *slot)
 
 static void take_line(struct slot *slot, enum line_kind kind, const struct line *line)
 {
+    if (kind == LINE_USAGE && slot->user.on_usage)
+        slot->user.on_usage(slot->user.arg, line->data, line->length);
+    if (!is_listening(slot))
+        return;
     switch (kind) {
     case LINE_NONE:
+    case LINE_USAGE:
         break;
     case LINE_MESSAGE:
         slot->user.on_message(slot->user.arg, line->data, line->length);
@@ -147,8 +162,6 @@ static void take_line(struct slot *slot, enum line_kind kind, const struct line 
         slot->retry_after_ms = line->control.retry_after_ms;
         process_leave(&slot->process);
         break;
-    case LINE_USAGE:
-        break;
     case LINE_WRONG:
     case LINE_NAMELESS: /* comes of shared processes alone */
         decide(slot, PLACE_FAILED, "line", line->wrong);
@@ -162,10 +175,10 @@ static void take_lines(struct slot *slot, bool at_end)
     struct line line;
     enum line_kind kind = LINE_NONE;
     do {
-        kind = is_listening(slot) ? lines_next(&slot->lines, at_end, &line) : LINE_NONE;
+        kind = is_heard(slot) ? lines_next(&slot->lines, at_end, &line) : LINE_NONE;
         take_line(slot, kind, &line);
     } while (kind != LINE_NONE);
-    if (!is_listening(slot))
+    if (!is_heard(slot))
         lines_reset(&slot->lines);
 }
 
@@ -262,7 +275,7 @@ static void drop_place(struct place *place)
     struct slot *slot = slot_of(place);
     if (!slot->user.on_end)
         return;
-    slot->user = (struct place_user){0};
+    slot->user.on_end = NULL;
     slot->host->on_freed(slot->host->arg, slot, false);
     process_hurry(&slot->process);
 }

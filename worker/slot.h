@@ -10,8 +10,8 @@
  * attempts never run side by side and the last words are whole.
  *
  * Invariants: only IDLE slots take jobs. on_end is called exactly once for each
- * slot_give, unless place_drop came before. Who says first what the attempt came
- * to is right: a line, the exit, or place_stop.
+ * slot_give, unless place_drop came before: then on_left is, when its group is gone. Who says first
+ * what the attempt came to is right: a line, the exit, or place_stop.
  *
  * Who frees: the slot itself, after on_gone; by then its process was waited for,
  * its group is gone, its descriptors are closed. Whoever is called back may call

@@ -32,7 +32,9 @@ struct job {
     int ended;
     enum place_end end;
     bool alone;
-    struct buf reason, detail;
+    int64_t retry_after_ms;
+    struct buf reason, detail, usage;
+    int left;
 };
 
 struct world {
@@ -75,8 +77,23 @@ static void on_end(void *arg, const struct place_report *report)
     job->ended++;
     job->end = report->end;
     job->alone = report->alone;
+    job->retry_after_ms = report->retry_after_ms;
     buf_puts(&job->reason, report->reason);
     buf_puts(&job->detail, report->detail);
+}
+
+static void on_usage(void *arg, const char *data, size_t length)
+{
+    struct job *job = arg;
+    buf_reset(&job->usage);
+    buf_add(&job->usage, data, length);
+}
+
+static void on_left(void *arg)
+{
+    struct job *job = arg;
+    assert_int_equal(job->ended, 0);
+    job->left++;
 }
 
 static int set_up(void **state)
@@ -111,6 +128,7 @@ static int tear_down(void **state)
         buf_clear(&w->jobs[i].messages);
         buf_clear(&w->jobs[i].reason);
         buf_clear(&w->jobs[i].detail);
+        buf_clear(&w->jobs[i].usage);
     }
     free(w->host.environment);
     free(w);
@@ -127,7 +145,7 @@ static void start(struct world *w, const char *script)
 static struct job *give(struct world *w, int number, const char *line)
 {
     struct job *job = &w->jobs[number];
-    const struct place_user user = {job, on_message, on_end};
+    const struct place_user user = {job, on_message, on_end, on_usage, on_left};
     assert_true(shared_has_room(w->shared, job->id));
     assert_int_equal(shared_give(w->shared, job->id, line, strlen(line), &user, &job->place),
                      STATUS_OK);
@@ -338,6 +356,43 @@ static void one_that_is_held_up_holds_up_its_neighbours_only_at_last(void **stat
     TURN_UNTIL(w, b->ended && a->count == 14);
 }
 
+/* To a stop it says what it used, then that it ended. */
+#define SAYS_USAGE                                                                          \
+    "read -r id line; read -r other line; echo \"$id {}\"; while read -r id line; do echo " \
+    "\"$id {\\\"leat\\\":\\\"usage\\\",\\\"usage\\\":{\\\"n\\\":7}}\"; echo \"$id "         \
+    "{\\\"late\\\":1}\"; "                                                                  \
+    "echo \"$id {\\\"leat\\\":\\\"failed\\\"}\"; echo "                                     \
+    "\"$id {\\\"leat\\\":\\\"usage\\\",\\\"usage\\\":{\\\"n\\\":8}}\"; done"
+
+static void who_is_stopped_may_still_say_what_it_used(void **state)
+{
+    struct world *w = *state;
+    start(w, SAYS_USAGE);
+    struct job *stopped = give(w, 0, "{}\n"), *dropped = give(w, 1, "{}\n");
+    TURN_UNTIL(w, stopped->count == 1);
+    place_stop(stopped->place, "timeout", "too long");
+    place_drop(dropped->place);
+    TURN_UNTIL(w, stopped->ended && dropped->left);
+    assert_end(stopped, PLACE_FAILED, "timeout", false);
+    assert_string_equal(buf_text(&stopped->usage), "{\"n\":7}");
+    assert_string_equal(buf_text(&dropped->usage), "{\"n\":7}");
+    assert_int_equal(stopped->count, 1);
+    assert_int_equal(stopped->left + dropped->ended, 0);
+    assert_true(shared_is_serving(w->shared));
+}
+
+static void a_failure_says_why_and_how_long_to_wait(void **state)
+{
+    struct world *w = *state;
+    start(w, "read -r id line; echo \"$id {\\\"leat\\\":\\\"failed\\\",\\\"reason\\\":\\\"busy\\\","
+             "\\\"detail\\\":\\\"Too many.\\\",\\\"retry_after_ms\\\":5000}\"; read -r line");
+    struct job *job = give(w, 0, "{}\n");
+    TURN_UNTIL(w, job->ended);
+    assert_end(job, PLACE_FAILED, "busy", false);
+    assert_string_equal(buf_text(&job->detail), "Too many.");
+    assert_int_equal(job->retry_after_ms, 5000);
+}
+
 #define SHARED_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -355,6 +410,8 @@ int main(void)
         SHARED_TEST(a_wrong_line_is_its_jobs_alone),
         SHARED_TEST(a_line_of_nobody_breaks_the_process),
         SHARED_TEST(one_that_is_held_up_holds_up_its_neighbours_only_at_last),
+        SHARED_TEST(who_is_stopped_may_still_say_what_it_used),
+        SHARED_TEST(a_failure_says_why_and_how_long_to_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

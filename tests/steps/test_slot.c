@@ -33,11 +33,13 @@ struct world {
 
     /* What the user was told. */
     struct buf messages; /* a line each */
-    size_t message_count;
+    int message_count;
     int ended;
     enum place_end end;
     bool retry;
     struct buf reason, detail;
+    struct buf usage;
+    int left;
     bool pause_at_first;
     int descriptors;
 };
@@ -123,6 +125,20 @@ static void on_end(void *arg, const struct place_report *report)
         buf_printf(&w->detail, "%s%s", *report->detail ? "; last words: " : "", report->words);
 }
 
+static void on_usage(void *arg, const char *data, size_t length)
+{
+    struct world *w = arg;
+    buf_reset(&w->usage);
+    buf_add(&w->usage, data, length);
+}
+
+static void on_left(void *arg)
+{
+    struct world *w = arg;
+    assert_int_equal(w->ended, 0);
+    w->left++;
+}
+
 static int set_up(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
@@ -155,6 +171,7 @@ static int tear_down(void **state)
     buf_clear(&w->messages);
     buf_clear(&w->reason);
     buf_clear(&w->detail);
+    buf_clear(&w->usage);
     free(w->host.environment);
     free(w);
     return 0;
@@ -170,7 +187,7 @@ static void start(struct world *w, const char *script, bool reuse)
 
 static void give(struct world *w, const char *line)
 {
-    struct place_user user = {w, on_message, on_end};
+    struct place_user user = {w, on_message, on_end, on_usage, on_left};
     assert_int_equal(slot_give(w->slot, line, strlen(line), &user), STATUS_OK);
 }
 
@@ -502,6 +519,49 @@ static int warm_up(void **state)
     return bad | tear_down(state);
 }
 
+/* The last one counts; and one that is stopped still has a word. */
+#define COUNTS_AND_WAITS                                                                      \
+    "trap 'echo \"{\\\"leat\\\":\\\"usage\\\",\\\"usage\\\":{\\\"n\\\":2}}\"; exit 0' TERM; " \
+    "echo '{\"leat\":\"usage\",\"usage\": {\"n\":1}}'; echo '{}'; "                           \
+    "while :; do sleep 0.05; done"
+
+static void what_it_used_is_told_and_no_message(void **state)
+{
+    struct world *w = *state;
+    run(w, "echo '{\"leat\":\"usage\",\"usage\":{\"n\":1}}'; echo "
+           "'{\"leat\":\"usage\",\"usage\":{\"n\": 2}}'; echo '{}'; echo "
+           "'{\"leat\":\"failed\",\"reason\":\"full\",\"detail\":\"Come again.\"}'");
+    assert_failed(w, "full", "Come again.");
+    assert_string_equal(buf_text(&w->usage), "{\"n\": 2}");
+    assert_int_equal(w->message_count, 1);
+}
+
+static void a_stopped_task_may_still_say_what_it_used(void **state)
+{
+    struct world *w = *state;
+    start(w, COUNTS_AND_WAITS, false);
+    give(w, "{\"job\":\"1\"}\n");
+    turn_until(w, &w->message_count, 1);
+    place_stop(slot_place(w->slot), "timeout", "too long");
+    turn_until(w, &w->ended, 1);
+    assert_int_equal(w->end, PLACE_FAILED);
+    assert_string_equal(buf_text(&w->reason), "timeout");
+    assert_string_equal(buf_text(&w->usage), "{\"n\":2}");
+}
+
+static void a_dropped_task_may_still_say_what_it_used(void **state)
+{
+    struct world *w = *state;
+    start(w, COUNTS_AND_WAITS, false);
+    give(w, "{\"job\":\"1\"}\n");
+    turn_until(w, &w->message_count, 1);
+    place_drop(slot_place(w->slot));
+    assert_int_equal(w->freed, 1);
+    turn_until(w, &w->left, 1);
+    assert_int_equal(w->ended, 0);
+    assert_string_equal(buf_text(&w->usage), "{\"n\":2}");
+}
+
 #define SLOT_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -529,6 +589,9 @@ int main(void)
         SLOT_TEST(a_job_that_it_did_read_was_one),
         SLOT_TEST(a_paused_task_is_read_to_its_end_later),
         SLOT_TEST(a_dropped_task_is_ended_in_silence),
+        SLOT_TEST(what_it_used_is_told_and_no_message),
+        SLOT_TEST(a_stopped_task_may_still_say_what_it_used),
+        SLOT_TEST(a_dropped_task_may_still_say_what_it_used),
         SLOT_TEST(a_task_sees_none_of_our_secrets_and_descriptors),
         SLOT_TEST(a_program_that_is_not_there_is_a_status),
     };
