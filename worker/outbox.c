@@ -11,14 +11,22 @@
  */
 #include "outbox.h"
 
+#include "delta.h"
+
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define FIRST_CAPACITY 64
 
 void outbox_init(struct outbox *o, size_t keep_bytes)
 {
     *o = (struct outbox){.first = 1, .keep_bytes = keep_bytes};
+}
+
+void outbox_join(struct outbox *o, size_t most)
+{
+    o->join_bytes = most;
 }
 
 void outbox_clear(struct outbox *o)
@@ -50,8 +58,24 @@ static bool grow_ring(struct outbox *o)
     return true;
 }
 
+static bool joins(const struct outbox *o, const char *data, size_t length, size_t head)
+{
+    if (head == 0 || head != o->last_head || o->last <= o->sent_most)
+        return false;
+    size_t before = length_of(o, o->last);
+    return before + length - head - 2 <= o->join_bytes &&
+           memcmp(o->bytes.data + o->bytes.length - before, data, head) == 0;
+}
+
 enum status outbox_put(struct outbox *o, const char *data, size_t length)
 {
+    size_t head = o->join_bytes > 0 ? delta_head(data, length) : 0;
+    if (joins(o, data, length, head)) {
+        if (!delta_join(&o->bytes, head, data, length))
+            return STATUS_NO_MEMORY;
+        o->lengths[o->last & (o->capacity - 1)] += (uint32_t)(length - head - 2);
+        return STATUS_OK;
+    }
     if (length > UINT32_MAX || !grow_ring(o))
         return STATUS_NO_MEMORY;
     buf_add(&o->bytes, data, length);
@@ -62,6 +86,7 @@ enum status outbox_put(struct outbox *o, const char *data, size_t length)
     }
     o->last++;
     o->lengths[o->last & (o->capacity - 1)] = (uint32_t)length;
+    o->last_head = head;
     return STATUS_OK;
 }
 
@@ -88,6 +113,8 @@ size_t outbox_next(struct outbox *o, struct message *messages, struct outbox_roo
         room->bytes -= min_size(length, room->bytes);
         o->sent++;
     }
+    if (o->sent > o->sent_most)
+        o->sent_most = o->sent;
     return count;
 }
 

@@ -15,7 +15,13 @@
  *     outbox_unsend         in flight → pending: the answer never came
  *     outbox_rewind         kept → pending: Redis lost them
  *
- * Invariant: first - 1 ≤ acknowledged ≤ sent ≤ last.
+ * A pending delta (delta.h) takes another one of the same part into itself, under its
+ * own number, if that was asked for (outbox_join).
+ *
+ * Invariants: first - 1 ≤ acknowledged ≤ sent ≤ last. What was ever in flight stays as
+ * it is: an answer that never came may have been a yes, and Redis takes a number that
+ * it has for a message that it has. So only the last one is joined to, and only while
+ * its number is above the highest that was ever sent.
  * Nothing here knows of a loop or of Redis. Thread: the owner's.
  */
 #ifndef LEAT_OUTBOX_H
@@ -40,6 +46,9 @@ struct outbox {
     uint64_t acknowledged;
     uint64_t sent;
     uint64_t last;
+    uint64_t sent_most;        /* the highest that was ever in flight */
+    size_t last_head;          /* of the last one, where that is a delta; else 0 */
+    size_t join_bytes;         /* a joined one has at most so many; 0: none is joined */
     size_t acknowledged_bytes; /* of first … acknowledged */
     size_t keep_bytes;
 };
@@ -47,12 +56,15 @@ struct outbox {
 /* outbox_init(o, keep_bytes): empty; keeps so many acknowledged bytes. */
 void outbox_init(struct outbox *o, size_t keep_bytes);
 
+/* outbox_join(o, most): from now on deltas are joined, to at most so many bytes. */
+void outbox_join(struct outbox *o, size_t most);
+
 /* outbox_clear(o): give the memory back; init again before use. */
 void outbox_clear(struct outbox *o);
 
 /**
  * outbox_put(o, data, length)
- * Add message last + 1. Copies the bytes.
+ * Add message last + 1, or make it a part of the last one. Copies the bytes.
  * STATUS_NO_MEMORY: nothing changed.
  */
 MUST_CHECK enum status outbox_put(struct outbox *o, const char *data, size_t length);

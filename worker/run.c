@@ -16,6 +16,7 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "delta.h"
 #include "id.h"
 #include "log.h"
 #include "order.h"
@@ -625,6 +626,8 @@ struct run *run_new(const struct run_host *host, const struct claimed *job, cons
     run->task = task;
     run->policy = policy.finish;
     outbox_init(&run->outbox, (size_t)host->settings->worker_resend_bytes);
+    outbox_join(&run->outbox,
+                min_size(DELTA_MOST_BYTES, (size_t)host->settings->task_max_line_bytes));
     uv_timer_init(host->loop, &run->timeout);
     uv_timer_init(host->loop, &run->wait);
     run->timeout.data = run->wait.data = run;

@@ -222,6 +222,145 @@ static void any_order_of_events_keeps_every_message(void **state)
     }
 }
 
+/* ---- deltas ---- */
+
+#define DELTA(text) "{\"type\":\"text-delta\",\"id\":\"0\",\"delta\":\"" text "\"}"
+#define OTHER(text) "{\"type\":\"text-delta\",\"id\":\"1\",\"delta\":\"" text "\"}"
+
+static void deltas_that_wait_become_one(void **state)
+{
+    (void)state;
+    struct outbox o;
+    uint64_t first;
+    outbox_init(&o, 1000);
+    outbox_join(&o, 1000);
+    put_text(&o, DELTA("a"));
+    assert_int_equal(next_batch(&o, &first), 1); /* alone it waits for nothing */
+    put_text(&o, DELTA("b"));
+    put_text(&o, DELTA("c"));
+    put_text(&o, OTHER("d"));
+    put_text(&o, DELTA("e"));
+    put_text(&o, "{}");
+    put_text(&o, DELTA("f"));
+    assert_int_equal(outbox_last(&o), 6);
+    outbox_acknowledge(&o, 1);
+    assert_int_equal(outbox_waiting_bytes(&o),
+                     strlen(DELTA("bc") OTHER("d") DELTA("e") "{}" DELTA("f")));
+    assert_int_equal(next_batch(&o, &first), 5);
+    assert_int_equal(first, 2);
+    assert_message(&batch[0], DELTA("bc"));
+    assert_message(&batch[1], OTHER("d"));
+    assert_message(&batch[2], DELTA("e"));
+    assert_message(&batch[4], DELTA("f"));
+    outbox_clear(&o);
+}
+
+static void what_may_have_arrived_is_not_joined_to(void **state)
+{
+    (void)state;
+    struct outbox o;
+    uint64_t first;
+    outbox_init(&o, 1000);
+    outbox_join(&o, 1000);
+    put_text(&o, DELTA("a"));
+    assert_int_equal(next_batch(&o, &first), 1);
+    outbox_unsend(&o); /* the answer never came */
+    put_text(&o, DELTA("b"));
+    put_text(&o, DELTA("c"));
+    assert_int_equal(next_batch(&o, &first), 2);
+    assert_message(&batch[0], DELTA("a"));
+    assert_message(&batch[1], DELTA("bc"));
+    outbox_acknowledge(&o, 2);
+    assert_true(outbox_rewind(&o, 0)); /* what was lost comes again as it was */
+    put_text(&o, DELTA("d"));
+    assert_int_equal(next_batch(&o, &first), 3);
+    assert_message(&batch[1], DELTA("bc"));
+    assert_message(&batch[2], DELTA("d"));
+    outbox_clear(&o);
+}
+
+static void a_joined_delta_has_at_most_so_many_bytes(void **state)
+{
+    (void)state;
+    struct outbox o;
+    outbox_init(&o, 1000);
+    put_text(&o, DELTA("a"));
+    put_text(&o, DELTA("b"));
+    assert_int_equal(outbox_last(&o), 2); /* nobody asked for it */
+    outbox_join(&o, strlen(DELTA("")) + 4);
+    for (int i = 0; i < 8; i++)
+        put_text(&o, DELTA("x"));
+    uint64_t first;
+    size_t count = next_batch(&o, &first);
+    for (size_t i = 0; i < count; i++)
+        assert_true(batch[i].length <= strlen(DELTA("")) + 4);
+    assert_int_equal(count, 2 + 2);
+    outbox_clear(&o);
+}
+
+/* What was sent under a number, for good. */
+static void check_sent(struct outbox *o, char (*sent)[2048], uint64_t *most)
+{
+    uint64_t first;
+    size_t count = next_batch(o, &first);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t number = first + i;
+        if (number <= *most) {
+            assert_message(&batch[i], sent[number]);
+            continue;
+        }
+        assert_true(batch[i].length < sizeof sent[0]);
+        memcpy(sent[number], batch[i].data, batch[i].length);
+        *most = number;
+    }
+}
+
+/* The texts behind each other, whatever parts they are of. */
+static void add_text(struct buf *all, const char *message)
+{
+    const char *text = strstr(message, "\"delta\":\"") + strlen("\"delta\":\"");
+    buf_add(all, text, strlen(text) - 2);
+}
+
+static void a_number_that_was_sent_always_means_the_same(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 50; seed++) {
+        struct outbox o;
+        struct buf put = {0}, told = {0};
+        static char sent[2000][2048];
+        uint64_t most = 0;
+        memset(sent, 0, sizeof sent);
+        srandom(seed);
+        outbox_init(&o, 100000);
+        outbox_join(&o, 2000);
+        for (int i = 0; i < 1900 || most < outbox_last(&o); i++) {
+            long dice = random() % 10;
+            char text[96];
+            if (dice < 6 && i < 1900) {
+                snprintf(text, sizeof text, random() % 8 ? DELTA("%d.") : OTHER("%d."), i);
+                put_text(&o, text);
+                add_text(&put, text);
+            } else if (dice < 8) {
+                check_sent(&o, sent, &most);
+            } else if (dice < 9) {
+                outbox_acknowledge(&o, o.acknowledged +
+                                           (uint64_t)random() % (o.sent - o.acknowledged + 1));
+            } else {
+                assert_true(outbox_rewind(&o, o.acknowledged -
+                                                  min_size(o.acknowledged, (size_t)random() % 20)));
+            }
+        }
+        assert_true(most < 1000); /* many were joined */
+        for (uint64_t n = 1; n <= most; n++)
+            add_text(&told, sent[n]);
+        assert_string_equal(buf_text(&told), buf_text(&put));
+        outbox_clear(&o);
+        buf_clear(&put);
+        buf_clear(&told);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +371,10 @@ int main(void)
         cmocka_unit_test(what_redis_lost_is_written_again),
         cmocka_unit_test(only_so_much_is_kept),
         cmocka_unit_test(any_order_of_events_keeps_every_message),
+        cmocka_unit_test(deltas_that_wait_become_one),
+        cmocka_unit_test(what_may_have_arrived_is_not_joined_to),
+        cmocka_unit_test(a_joined_delta_has_at_most_so_many_bytes),
+        cmocka_unit_test(a_number_that_was_sent_always_means_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
