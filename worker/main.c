@@ -1,6 +1,7 @@
 /*
  * main.c: leat-worker. Reads the settings, wires the parts, waits for the end.
  */
+#include "features.h"
 #include "log.h"
 #include "pool.h"
 #include "settings.h"
@@ -18,7 +19,9 @@
 static void on_signal(uv_signal_t *signal, int number)
 {
     log_info("signal", LOG_I("number", number));
-    if (number == SIGUSR1 || number == SIGUSR2)
+    if (number == SIGHUP)
+        pool_reload(signal->data);
+    else if (number == SIGUSR1 || number == SIGUSR2)
         pool_set_quiet(signal->data, number == SIGUSR1);
     else
         pool_drain(signal->data);
@@ -36,7 +39,8 @@ static int help(void)
     buf_puts(&text,
              "Usage: leat-worker [--help | --version]\n\n"
              "Takes jobs from Redis and runs them in task processes.\n"
-             "SIGTERM, SIGINT or SIGHUP: finish what is in hand, then leave; twice: hand it back.\n"
+             "SIGTERM or SIGINT: finish what is in hand, then leave; twice: hand it back.\n"
+             "SIGHUP: read FEATURES_FILE again; one that is wrong changes nothing.\n"
              "SIGUSR1: be quiet, that is go on with what is in hand and take no more jobs.\n"
              "SIGUSR2: take jobs again.\n\n"
              "WORKER_TASKS: type[marks]=command words;… The marks, between commas: reuse (one\n"
@@ -72,14 +76,16 @@ static bool check_health_file(const char *path, struct buf *error)
     return !*path || file >= 0;
 }
 
-static bool load(struct settings *settings, struct tasks *tasks, struct buf *error)
+static bool load(struct settings *settings, struct tasks *tasks, struct features **features,
+                 struct buf *error)
 {
     char folder[4096];
     own_folder(folder, sizeof folder);
     return settings_load(settings, SETTINGS_WORKER, error) &&
            tasks_parse(tasks, settings->worker_tasks, error) &&
            tasks_find_programs(tasks, folder, getenv("PATH"), error) &&
-           check_health_file(settings->worker_health_file, error);
+           check_health_file(settings->worker_health_file, error) &&
+           (*features = features_read(settings->features_file, error)) != NULL;
 }
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
@@ -92,7 +98,8 @@ static void watch(uv_loop_t *loop, uv_signal_t *signal, int number, struct pool 
     uv_unref((uv_handle_t *)signal);
 }
 
-static int serve(const struct settings *settings, const struct tasks *tasks, struct keeper *keeper)
+static int serve(const struct settings *settings, const struct tasks *tasks,
+                 struct features *features, struct keeper *keeper)
 {
     uv_loop_t *loop = uv_default_loop();
     uv_signal_t watched[COUNT_OF(signals)];
@@ -101,6 +108,7 @@ static int serve(const struct settings *settings, const struct tasks *tasks, str
         log_error("not_started", LOG_S("why", status_text(STATUS_NO_MEMORY)));
         return 1;
     }
+    pool_set_features(pool, features);
     for (size_t i = 0; i < COUNT_OF(signals); i++)
         watch(loop, &watched[i], signals[i], pool);
     uv_run(loop, UV_RUN_DEFAULT);
@@ -120,6 +128,7 @@ int main(int argc, char **argv)
 {
     struct settings settings;
     struct tasks tasks = {0};
+    struct features *features = NULL;
     struct buf error = {0};
     enum log_level level = LOG_LEVEL_INFO;
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
@@ -129,21 +138,23 @@ int main(int argc, char **argv)
     if (argc != 1)
         buf_puts(&error, "takes no arguments but --help or --version");
     int code = 2;
-    if (argc != 1 || !load(&settings, &tasks, &error)) {
+    if (argc != 1 || !load(&settings, &tasks, &features, &error)) {
         fail(&error);
     } else if (log_level_of(settings.log_level, &level)) {
         log_open("leat-worker", level);
         signal(SIGPIPE, SIG_IGN);
         /* Until the pool is there to be told. */
+        signal(SIGHUP, SIG_IGN);
         signal(SIGUSR1, SIG_IGN);
         signal(SIGUSR2, SIG_IGN);
         settings_log(&settings, SETTINGS_WORKER);
         struct keeper keeper;
         if (!keeper_start(&keeper))
             log_error("no_keeper", LOG_S("why", strerror(errno)));
-        code = serve(&settings, &tasks, &keeper);
+        code = serve(&settings, &tasks, features, &keeper);
         keeper_stop(&keeper);
     }
+    features_release(features);
     tasks_clear(&tasks);
     buf_clear(&error);
     return code;

@@ -50,7 +50,7 @@ static void add_member(struct buf *line, const char *name, const char *value)
     buf_puts(line, ", ");
 }
 
-void order_write(const struct order *o, struct buf *line)
+void order_write(const struct order *o, const struct feature *feature, struct buf *line)
 {
     int64_t left_ms = o->claimed_ms + o->timeout_ms - clock_steady_ms();
     buf_putc(line, '{');
@@ -58,6 +58,11 @@ void order_write(const struct order *o, struct buf *line)
     add_member(line, "type", o->type);
     add_member(line, "feature_id", o->feature_id);
     add_member(line, "chat_id", o->chat_id);
+    if (feature) {
+        buf_puts(line, "\"feature\": ");
+        buf_add(line, feature->json, feature->json_length);
+        buf_puts(line, ", ");
+    }
     buf_printf(line,
                "\"attempt\": %" PRIu64 ", \"time_left_ms\": %" PRId64 ", \"payload\": ", o->number,
                max_i64(left_ms, 0));

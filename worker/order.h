@@ -9,6 +9,7 @@
 
 #include "base.h"
 #include "buf.h"
+#include "features.h"
 #include "job.h"
 #include "queue.h"
 
@@ -34,7 +35,8 @@ MUST_CHECK bool order_init(struct order *o, const struct claimed *job, int64_t t
 /* order_clear(o): give the memory back. */
 void order_clear(struct order *o);
 
-/* order_write(o, line): append the line for the task, with its LF. Check buf_ok. */
-void order_write(const struct order *o, struct buf *line);
+/* order_write(o, feature, line): append the line for the task, with its LF. feature: of the job, if
+   it is in the file of features; else NULL, and the line says nothing of it. Check buf_ok. */
+void order_write(const struct order *o, const struct feature *feature, struct buf *line);
 
 #endif

@@ -55,6 +55,7 @@ struct pool {
     struct buf channel;
     struct buf types; /* as in struct claimant */
     struct queues queues;
+    struct features *features; /* may be NULL */
 
     struct redis *steps, *wake, *listen;
     struct queue queue;
@@ -395,6 +396,27 @@ static void bound(struct pool *pool, int64_t wait_ms)
     uv_timer_start(&pool->timer, on_bound, (uint64_t)wait_ms, 0);
 }
 
+void pool_set_features(struct pool *pool, struct features *features)
+{
+    struct features *before = pool->features;
+    pool->features = features_take(features);
+    features_release(before);
+    log_info("features", LOG_S("file", pool->settings->features_file),
+             LOG_I("count", features_count(features)));
+}
+
+void pool_reload(struct pool *pool)
+{
+    struct buf error = {0};
+    struct features *features = features_read(pool->settings->features_file, &error);
+    if (features)
+        pool_set_features(pool, features);
+    else
+        log_error("features_refused", LOG_S("why", buf_text(&error)));
+    features_release(features);
+    buf_clear(&error);
+}
+
 void pool_set_quiet(struct pool *pool, bool quiet)
 {
     if (pool->phase != (quiet ? SERVING : QUIET))
@@ -517,6 +539,7 @@ static bool make_parts(struct pool *pool)
         .loop = pool->loop,
         .queue = &pool->queue,
         .settings = pool->settings,
+        .features = &pool->features,
         .crew = pool->crew,
         .writes = pool->writes,
         .arg = pool,
@@ -573,6 +596,7 @@ void pool_free(struct pool *pool)
     buf_clear(&pool->channel);
     buf_clear(&pool->types);
     queues_clear(&pool->queues);
+    features_release(pool->features);
     free(pool->runs);
     free(pool);
 }

@@ -21,6 +21,7 @@
 #define LEAT_POOL_H
 
 #include "base.h"
+#include "features.h"
 #include "keeper.h"
 #include "settings.h"
 #include "tasks.h"
@@ -35,6 +36,14 @@ struct pool;
  */
 MUST_CHECK struct pool *pool_new(uv_loop_t *loop, const struct settings *settings,
                                  const struct tasks *tasks, struct keeper *keeper);
+
+/* pool_set_features(pool, features): what attempts that begin from now on are told of; none at the
+   start. Takes one more share of them, until the next call or pool_free. */
+void pool_set_features(struct pool *pool, struct features *features);
+
+/* pool_reload(pool): read the file of features again. One that is wrong is said in the log, and
+   changes nothing. */
+void pool_reload(struct pool *pool);
 
 /* pool_set_quiet(pool, quiet): QUIET, or SERVING again. Nothing once it drains. */
 void pool_set_quiet(struct pool *pool, bool quiet);

@@ -590,7 +590,7 @@ static void give_to_crew(struct run *run, bool fresh)
     struct buf line = {0};
     const struct place_user user = {run, take_message, take_end, take_usage, take_left};
     enum status status = STATUS_NO_MEMORY;
-    order_write(&run->order, &line);
+    order_write(&run->order, features_find(*run->host->features, run->order.feature_id), &line);
     struct crew_job job = {
         .task = run->task,
         .id = run->order.id,

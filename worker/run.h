@@ -33,6 +33,7 @@
 
 #include "base.h"
 #include "crew.h"
+#include "features.h"
 #include "queue.h"
 #include "settings.h"
 #include "tasks.h"
@@ -54,6 +55,7 @@ struct run_host {
     uv_loop_t *loop;
     const struct queue *queue;
     const struct settings *settings;
+    struct features *const *features; /* those that new attempts are told of */
     struct crew *crew;
     struct writes *writes;
     void *arg;

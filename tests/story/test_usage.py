@@ -1,6 +1,9 @@
-"""What a task says about itself: what it used, and why it failed."""
+"""What a task says about itself: what it used, why it failed, what it was told of its feature."""
+import json
+import signal
+
 from calls import call, good
-from leat import PYTHON, same, until
+from leat import PYTHON, Program, check, same, until
 
 PRELUDE = r'''
 import json, os, signal, sys
@@ -61,3 +64,48 @@ signal.pause()
     until(lambda: "usage" in _job(gateway, stream), 5, "the usage is kept")
     same(_job(gateway, stream)["usage"], [_usage(1, 7)], "usage")
     same(_job(gateway, stream)["state"], "cancelled", "state")
+
+
+def what_is_said_while_another_append_is_under_way_is_one_delta(leat):
+    gateway = leat.gateway()
+    leat.worker(_task(leat, """
+for i in range(500):
+    say({"type": "text-delta", "id": "0", "delta": "%d." % i})
+"""))
+    stream = gateway.post("c").wait_done()
+    told = [json.loads(m) for m in stream.messages()]
+    same("".join(d["delta"] for d in told), "".join(f"{i}." for i in range(500)), "the text")
+    check(len(told) < 400, f"{len(told)} messages")
+
+
+def a_task_is_told_of_its_jobs_feature(leat):
+    path = leat.file("features.json")
+    with open(path, "w") as file:
+        file.write('{"features": {"f": {"system": "Be brief.", "task": "generate_messages"}}}')
+    gateway = leat.gateway()
+    worker = leat.worker(_task(leat, 'say({"feature": order.get("feature", 0)})\n'), FEATURES_FILE=path)
+    def told(chat):
+        return json.loads(gateway.post(chat).wait_done().messages()[0])["feature"]
+    first = told("a")
+    with open(path, "w") as file:
+        file.write('{"features": {"f": {"sistem": 1}}}')
+    worker.signal(signal.SIGHUP)
+    until(lambda: "features_refused" in worker.log(), 5, "the file is refused")
+    same(told("b"), first, "what was right stays")
+    with open(path, "w") as file:
+        file.write('{"features": {}}')
+    seen = worker.log().count('"features"')
+    worker.signal(signal.SIGHUP)
+    until(lambda: worker.log().count('"features"') > seen, 5, "the file is read")
+    same(told("c"), 0, "without the feature")
+
+
+def a_worker_with_a_wrong_file_does_not_start(leat):
+    path = leat.file("wrong.json")
+    with open(path, "w") as file:
+        file.write('{"features": {"f": {"temprature": 1}}}')
+    program = Program(leat, "leat-worker", {**leat.redis_settings(), "FEATURES_FILE": path})
+    same(program.wait(8), 2, "exit code")
+    told = [line for line in program.log().splitlines() if not line.startswith("{")]
+    same(len(told), 1, f"lines: {told}")
+    check("FEATURES_FILE" in told[0] and "features.f.temprature" in told[0], told[0])

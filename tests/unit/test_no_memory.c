@@ -313,7 +313,7 @@ static bool take_order(void)
     memset(payload, '1', sizeof payload);
     if (!order_init(&order, &job, 60000))
         return false;
-    order_write(&order, &line);
+    order_write(&order, NULL, &line);
     bool good = buf_ok(&line);
     buf_clear(&line);
     order_clear(&order);
