@@ -195,6 +195,18 @@ static void the_times_of_a_history_are_rfc_3339_too(void **state)
                   "{\"at\": \"1970-01-01T00:00:00.000Z\" ,\"worker\":\"w\\\\\"}]}");
 }
 
+static void what_attempts_used_is_told_as_it_stands(void **state)
+{
+    (void)state;
+    struct record record = {0};
+    put(&record, "usage", "[{\"attempt\": 1, \"n\":12345678901234567890}, {\"attempt\": 2}]");
+    assert_record(RECORD_JOB, &record,
+                  "{\"usage\": [{\"attempt\": 1, \"n\":12345678901234567890}, {\"attempt\": 2}]}");
+    record = (struct record){0};
+    put(&record, "usage", "[no JSON]");
+    assert_record(RECORD_JOB, &record, "{}");
+}
+
 static void a_history_that_is_none_is_left_out(void **state)
 {
     (void)state;
@@ -264,6 +276,7 @@ int main(void)
         cmocka_unit_test(an_error_may_have_no_detail),
         cmocka_unit_test(a_job_says_where_its_stream_is),
         cmocka_unit_test(the_times_of_a_history_are_rfc_3339_too),
+        cmocka_unit_test(what_attempts_used_is_told_as_it_stands),
         cmocka_unit_test(a_history_that_is_none_is_left_out),
         cmocka_unit_test(lists_become_arrays),
         cmocka_unit_test(a_list_of_records_begins_where_it_is_told),
