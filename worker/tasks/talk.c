@@ -29,7 +29,8 @@ struct talk {
     int in_flags, out_flags;
     bool listens, ended, told_end, is_full, broken;
     bool in_is_file, out_is_file;
-    bool reading; /* a call of ours is on the stack */
+    bool waits_for_room; /* out_poll runs */
+    bool reading;        /* a call of ours is on the stack */
     uv_poll_t in_poll, out_poll;
     uv_idle_t in_idle;
     int open_handles;
@@ -187,9 +188,11 @@ void talk_flush(struct talk *t)
     if (t->broken || (talk_is_quiet(t) && !t->out.failed))
         return;
     enum status status = write_all(t);
-    if (status == STATUS_OK && !t->out_is_file) {
-        int result = talk_is_quiet(t) ? uv_poll_stop(&t->out_poll)
-                                      : uv_poll_start(&t->out_poll, UV_WRITABLE, on_writable);
+    /* Only a change is told to the loop: each costs a system call. */
+    if (status == STATUS_OK && !t->out_is_file && t->waits_for_room == talk_is_quiet(t)) {
+        t->waits_for_room = !talk_is_quiet(t);
+        int result = t->waits_for_room ? uv_poll_start(&t->out_poll, UV_WRITABLE, on_writable)
+                                       : uv_poll_stop(&t->out_poll);
         status = result == 0 ? STATUS_OK : STATUS_SYSTEM;
     }
     if (status != STATUS_OK)
