@@ -9,6 +9,7 @@
 #include "failing_memory.h"
 
 #include "buf.h"
+#include "chat_input.h"
 #include "entry.h"
 #include "frames.h"
 #include "job_input.h"
@@ -165,6 +166,16 @@ static bool read_job(void)
     EXPECT(!good || strcmp(buf_text(&line), "[1, 2]") == 0);
     buf_clear(&line);
     return good;
+}
+
+static bool read_chat(void)
+{
+    static const char body[] = "{\"model\": \"m\", \"messages\": [1], \"stream\": true}";
+    struct chat_input input;
+    struct chat_wrong wrong;
+    enum status status = chat_input_read(body, sizeof body - 1, CHAT_OPENAI, &input, &wrong);
+    EXPECT(status == STATUS_OK || status == STATUS_NO_MEMORY);
+    return status == STATUS_OK;
 }
 
 static bool show_record(void)
@@ -521,6 +532,7 @@ static const struct scenario scenarios[] = {
     SCENARIO(read_tasks),    SCENARIO(copy_environment), SCENARIO(take_order),
     SCENARIO(send_messages), SCENARIO(render_entries),   SCENARIO(keep_frames),
     SCENARIO(read_job),      SCENARIO(show_record),      SCENARIO(answer_in_dialects),
+    SCENARIO(read_chat),
 };
 
 static void one_allocation_that_fails_is_told_and_costs_nothing(void **state)
