@@ -28,6 +28,7 @@ static const struct {
     [PROBLEM_NO_JOB] = {404, "no-job", "There is no such job"},
     [PROBLEM_NO_ROUTE] = {404, "no-route", "The feature has no route"},
     [PROBLEM_NO_SCHEDULE] = {404, "no-schedule", "There is no such schedule"},
+    [PROBLEM_NO_MODEL] = {404, "model-not-found", "There is no such model"},
     [PROBLEM_METHOD] = {405, "method-not-allowed", "This path does not know the method"},
     [PROBLEM_TIMEOUT] = {408, "timeout", "The request took too long to come"},
     [PROBLEM_CHAT_BUSY] = {409, "chat-busy", "The chat is still answering another question"},
@@ -104,7 +105,8 @@ static size_t cors(const char *origin, const struct settings *settings,
         return 1;
     fields[1] = (struct exchange_field){"Access-Control-Allow-Origin", origin};
     fields[2] = (struct exchange_field){"Access-Control-Expose-Headers",
-                                        "Leat-Job, Leat-Attached, Location, Retry-After"};
+                                        "Leat-Job, Leat-Attached, Location, Retry-After, "
+                                        "x-workflow-run-id"};
     return 3;
 }
 
@@ -139,23 +141,82 @@ static void answer(struct exchange *e, const struct settings *settings, int http
     give(e, http_status, fields, used, body, length);
 }
 
-static void problem_body(struct buf *out, enum problem problem, const char *detail, const char *job)
+/* One problem on its way out. */
+struct told {
+    enum problem problem;
+    bool openai; /* in the form of OpenAI's errors */
+    const char *detail;
+    const char *job;    /* "" for none, as the next */
+    const char *member; /* of the body */
+};
+
+static bool is_openai(const char *target)
 {
+    return strncmp(target, "/v1/", 4) == 0;
+}
+
+static void put_text_or_null(struct buf *out, const char *text)
+{
+    if (*text)
+        json_quote(out, text, strlen(text));
+    else
+        buf_puts(out, "null");
+}
+
+/* The word for programs: the problem's name, as OpenAI writes its own. A broken rule has none. */
+static void put_code(struct buf *out, enum problem problem)
+{
+    char code[40];
+    snprintf(code, sizeof code, "%s", problem == PROBLEM_BAD_REQUEST ? "" : table[problem].name);
+    for (char *at = code; (at = strchr(at, '-'));)
+        *at = '_';
+    put_text_or_null(out, code);
+}
+
+static void openai_body(struct buf *out, const struct told *told)
+{
+    int http_status = table[told->problem].http_status;
+    struct buf words = {0};
+    if (told->problem != PROBLEM_BAD_REQUEST && told->problem != PROBLEM_NO_MODEL)
+        buf_printf(&words, "%s. ", table[told->problem].title);
+    buf_puts(&words, told->detail);
+    buf_puts(out, "{\"error\": {\"message\": ");
+    json_quote(out, buf_text(&words), words.length);
+    buf_printf(out, ", \"type\": \"%s\", \"param\": ",
+               http_status >= 500   ? "server_error"
+               : http_status == 429 ? "rate_limit_error"
+                                    : "invalid_request_error");
+    put_text_or_null(out, told->member);
+    buf_puts(out, ", \"code\": ");
+    put_code(out, told->problem);
+    buf_puts(out, "}}\n");
+    out->failed = out->failed || !buf_ok(&words);
+    buf_clear(&words);
+}
+
+static void problem_body(struct buf *out, const struct told *told)
+{
+    if (told->openai) {
+        openai_body(out, told);
+        return;
+    }
     buf_printf(
         out, "{\"type\": \"urn:leat:problem:%s\", \"title\": \"%s\", \"status\": %d, \"detail\": ",
-        table[problem].name, table[problem].title, table[problem].http_status);
-    json_quote(out, detail, strlen(detail));
-    if (*job) {
+        table[told->problem].name, table[told->problem].title, table[told->problem].http_status);
+    json_quote(out, told->detail, strlen(told->detail));
+    if (*told->job) {
         buf_puts(out, ", \"job\": ");
-        json_quote(out, job, strlen(job));
+        json_quote(out, told->job, strlen(told->job));
     }
     buf_puts(out, "}\n");
 }
 
 /* The headers of every problem: at most two. */
-static size_t problem_fields(int http_status, char wait[12], struct exchange_field *fields)
+static size_t problem_fields(const struct told *told, char wait[12], struct exchange_field *fields)
 {
-    fields[0] = (struct exchange_field){"Content-Type", "application/problem+json"};
+    int http_status = table[told->problem].http_status;
+    fields[0] = (struct exchange_field){"Content-Type", told->openai ? "application/json"
+                                                                     : "application/problem+json"};
     if (http_status != 429 && http_status != 503)
         return 1;
     snprintf(wait, 12, "%u", 1 + id_random_below(5));
@@ -164,33 +225,43 @@ static size_t problem_fields(int http_status, char wait[12], struct exchange_fie
 }
 
 /* more: NULL, or one more header. */
-static void give_problem(struct exchange *e, const struct settings *settings, enum problem problem,
-                         const char *detail, const char *job, const struct exchange_field *more)
+static void give_problem(struct exchange *e, const struct settings *settings,
+                         const struct told *told, const struct exchange_field *more)
 {
     struct exchange_field fields[4];
     char wait[12];
-    int http_status = table[problem].http_status;
-    size_t count = problem_fields(http_status, wait, fields);
+    size_t count = problem_fields(told, wait, fields);
     if (more)
         fields[count++] = *more;
-    if (*job)
-        fields[count++] = (struct exchange_field){"Leat-Job", job};
+    if (*told->job)
+        fields[count++] = (struct exchange_field){"Leat-Job", told->job};
     struct buf body = {0};
-    problem_body(&body, problem, detail, job);
-    answer(e, settings, http_status, fields, count, buf_text(&body), body.length);
+    problem_body(&body, told);
+    answer(e, settings, table[told->problem].http_status, fields, count, buf_text(&body),
+           body.length);
     buf_clear(&body);
 }
 
 void reply_problem(struct exchange *e, const struct settings *settings, enum problem problem,
                    const char *detail, const char *job)
 {
-    give_problem(e, settings, problem, detail, job, NULL);
+    const struct told told = {problem, is_openai(exchange_target(e)), detail, job, ""};
+    give_problem(e, settings, &told, NULL);
+}
+
+void reply_problem_of_member(struct exchange *e, const struct settings *settings,
+                             enum problem problem, const char *detail, const char *member)
+{
+    const struct told told = {problem, is_openai(exchange_target(e)), detail, "", member};
+    give_problem(e, settings, &told, NULL);
 }
 
 void reply_method(struct exchange *e, const struct settings *settings, const char *allow)
 {
     const struct exchange_field more = {"Allow", allow};
-    give_problem(e, settings, PROBLEM_METHOD, "Allow says which methods there are.", "", &more);
+    const struct told told = {PROBLEM_METHOD, is_openai(exchange_target(e)),
+                              "Allow says which methods there are.", "", ""};
+    give_problem(e, settings, &told, &more);
 }
 
 void reply_json(struct exchange *e, const struct settings *settings, int http_status,
@@ -221,7 +292,9 @@ void reply_preflight(struct exchange *e, const struct settings *settings, const 
     const struct exchange_field fields[] = {
         {"Allow", allow},
         {"Access-Control-Allow-Methods", allow},
-        {"Access-Control-Allow-Headers", "Content-Type, Last-Event-ID, Idempotency-Key"},
+        {"Access-Control-Allow-Headers",
+         /* OpenAI's client sends many of its own; a star does not stand for Authorization. */
+         "Content-Type, Last-Event-ID, Idempotency-Key, Leat-Chat, Authorization, *"},
         {"Access-Control-Max-Age", "600"},
     };
     struct exchange_field cors[REPLY_CORS_FIELDS];
@@ -254,11 +327,11 @@ void reply_problem_raw(const struct settings *settings, const struct turned_away
     struct exchange_field fields[FIELDS_MAX];
     struct buf body = {0};
     char wait[12];
-    int http_status = table[problem].http_status;
-    size_t count = problem_fields(http_status, wait, fields);
+    const struct told told = {problem, is_openai(who->target), detail, "", ""};
+    size_t count = problem_fields(&told, wait, fields);
     fields[count++] = (struct exchange_field){"Cache-Control", "no-store"};
-    problem_body(&body, problem, detail, "");
-    put_raw(settings, who, http_status, fields, count, &body, out);
+    problem_body(&body, &told);
+    put_raw(settings, who, table[problem].http_status, fields, count, &body, out);
     buf_clear(&body);
 }
 

@@ -2,7 +2,10 @@
  * reply.h: answers that are no stream: JSON, files, and errors as RFC 9457 problems.
  *
  * The one place that knows HTTP status codes and problem types. Each problem has
- * a stable `type` (urn:leat:problem:<name>); `detail` is for people.
+ * a stable `type` (urn:leat:problem:<name>); `detail` is for people. Below /v1/, where
+ * clients of OpenAI's API ask, a problem has the form that they read:
+ *
+ *     {"error": {"message": …, "type": "invalid_request_error", "param": …, "code": <name>}}
  *
  * Thread: the loop's.
  */
@@ -21,7 +24,8 @@ enum problem {
     PROBLEM_NO_JOB,
     PROBLEM_NO_ROUTE,
     PROBLEM_NO_SCHEDULE,
-    PROBLEM_METHOD, /* by reply_method */
+    PROBLEM_NO_MODEL, /* no feature of this name, in the words of /v1/ */
+    PROBLEM_METHOD,   /* by reply_method */
     PROBLEM_TIMEOUT,
     PROBLEM_CHAT_BUSY,
     PROBLEM_CHAT_FOREIGN,
@@ -55,6 +59,11 @@ enum problem reply_problem_of(int http_status);
  */
 void reply_problem(struct exchange *e, const struct settings *settings, enum problem problem,
                    const char *detail, const char *job);
+
+/* reply_problem_of_member(e, settings, problem, detail, member): the same for what a body's member
+   breaks, which /v1/ names apart. */
+void reply_problem_of_member(struct exchange *e, const struct settings *settings,
+                             enum problem problem, const char *detail, const char *member);
 
 /* reply_method(e, settings, allow): 405, and the methods that the path knows. Borrows all. */
 void reply_method(struct exchange *e, const struct settings *settings, const char *allow);

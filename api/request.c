@@ -199,6 +199,7 @@ static const struct {
     [PARAMETER_ID] = ROW("id", store_job, "a job's id, which is a UUID"),
     [PARAMETER_NAME] = ROW("name", store_own_name, NAME_RULE),
     [PARAMETER_FEATURE] = ROW("feature", store_feature, NAME_RULE),
+    [PARAMETER_CHAT] = ROW("chat", store_chat, NAME_RULE),
 #undef ROW
 };
 

@@ -36,9 +36,10 @@ enum parameter {
     PARAMETER_QUEUE,
     PARAMETER_LIMIT,
     PARAMETER_CURSOR,
-    PARAMETER_ID, /* these three in paths only */
+    PARAMETER_ID, /* these four in paths only */
     PARAMETER_NAME,
     PARAMETER_FEATURE,
+    PARAMETER_CHAT,
     PARAMETER_COUNT,
 };
 
@@ -56,9 +57,9 @@ const char *parameter_name(enum parameter parameter);
 struct request {
     char path[REQUEST_PATH_SIZE];   /* as it came, not decoded; "" when it cannot be one of ours */
     char feature_id[JOB_NAME_SIZE]; /* "" when not given, as with the next two; or {feature} */
-    char chat_id[JOB_NAME_SIZE];
-    char job[JOB_ID_SIZE]; /* in lower case; or {id} */
-    struct cursor cursor;  /* last_event_id; the header, where there is one, goes first */
+    char chat_id[JOB_NAME_SIZE];    /* or {chat} */
+    char job[JOB_ID_SIZE];          /* in lower case; or {id} */
+    struct cursor cursor;           /* last_event_id; the header, where there is one, goes first */
     enum if_busy if_busy;
     bool all_events;                 /* events=all */
     bool has_format;                 /* format was given in the query */

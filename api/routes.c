@@ -8,6 +8,8 @@
 #include "routes.h"
 
 #include "about.h"
+#include "chat_input.h"
+#include "chats.h"
 #include "feature_list.h"
 #include "gateway.h"
 #include "jobs.h"
@@ -29,6 +31,8 @@
 #define OF_STREAM_HEAD (ROUTE_CHAT | ROUTE_CURSOR | ROUTE_KEY)
 #define OF_PAGE (P(QUEUE) | P(LIMIT) | P(CURSOR))
 #define ANY REQUEST_PASSES_OVER
+#define OF_CHAT (P(IF_BUSY) | ANY)
+#define OF_CHAT_HEAD (ROUTE_KEY | ROUTE_BODY | ROUTE_NEEDS_BODY)
 
 /* Of two paths that fit, the first is meant. */
 /* clang-format off */
@@ -36,6 +40,11 @@ static const struct route table[] = {
     {"/stream", "POST", OF_STREAM | OF_FORMAT, OF_STREAM_HEAD | ROUTE_FORMAT | ROUTE_BODY, stream_start},
     {"/stream", "GET", OF_STREAM | OF_FORMAT, OF_STREAM_HEAD | ROUTE_FORMAT, stream_follow},
     {"/stream", "DELETE", OF_STREAM, OF_STREAM_HEAD, stream_stop},
+    {"/v1/chat/completions", "POST", OF_CHAT, OF_CHAT_HEAD | ROUTE_NAMES, chats_openai},
+    {"/ai-sdk/{feature}", "POST", OF_CHAT, OF_CHAT_HEAD, chats_ai_sdk},
+    {"/ai-sdk/{feature}/{chat}", "DELETE", P(JOB) | ANY, 0, stream_stop},
+    {"/ai-sdk/{feature}/{chat}/stream", "GET", P(JOB) | ANY, 0, chats_resume},
+    {"/ag-ui/{feature}", "POST", OF_CHAT, OF_CHAT_HEAD, chats_ag_ui},
     {"/jobs", "POST", P(IF_BUSY), ROUTE_KEY | ROUTE_BODY | ROUTE_NEEDS_BODY, jobs_start},
     {"/jobs", "GET", P(STATE) | OF_PAGE, 0, jobs_list},
     {"/jobs", "DELETE", P(STATE) | P(QUEUE) | P(LIMIT), 0, jobs_purge},
@@ -172,6 +181,18 @@ static const char *read_format(struct visit *visit)
     return wrong;
 }
 
+static const char *read_name(struct visit *visit)
+{
+    const char *name;
+    if (exchange_header(visit->exchange, "Leat-Chat", &name) != STATUS_OK)
+        return "Leat-Chat is given more than once.";
+    if (name && !chat_input_is_name(name))
+        return "Leat-Chat must be 1 to 128 characters of A-Z a-z 0-9 _ . -.";
+    if (name)
+        memcpy(visit->asked->request.chat_id, name, strlen(name) + 1);
+    return NULL;
+}
+
 static const char *read_head(struct visit *visit, const struct route *route)
 {
     const char *target = exchange_target(visit->exchange);
@@ -185,6 +206,8 @@ static const char *read_head(struct visit *visit, const struct route *route)
         wrong = read_format(visit);
     if (!wrong && route->needs & ROUTE_KEY)
         wrong = read_key(visit);
+    if (!wrong && route->needs & ROUTE_NAMES)
+        wrong = read_name(visit);
     return wrong;
 }
 

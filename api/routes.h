@@ -21,7 +21,8 @@ enum route_needs {
     ROUTE_KEY = 4,         /* the header Idempotency-Key */
     ROUTE_BODY = 8,        /* a body must be JSON */
     ROUTE_NEEDS_BODY = 16, /* and there must be one */
-    ROUTE_FORMAT = 32      /* the parameters of formats, and the header Accept */
+    ROUTE_FORMAT = 32,     /* the parameters of formats, and the header Accept */
+    ROUTE_NAMES = 64       /* the header Leat-Chat */
 };
 
 struct route {

@@ -35,7 +35,7 @@ static void open_stream(struct visit *visit, const char *job, bool attached)
     const struct request *request = &visit->asked->request;
     char location[REQUEST_STREAM_SIZE];
     request_stream(request->feature_id, request->chat_id, job, location);
-    struct exchange_field fields[REPLY_CORS_FIELDS + 7] = {
+    struct exchange_field fields[REPLY_CORS_FIELDS + 8] = {
         {"Content-Type", "text/event-stream"},
         {"Cache-Control", "no-store, no-transform"},
         {"X-Accel-Buffering", "no"},
@@ -45,8 +45,11 @@ static void open_stream(struct visit *visit, const char *job, bool attached)
     size_t count = 5;
     if (*job)
         fields[count++] = (struct exchange_field){"Leat-Job", job};
-    if (visit->asked->render.format == RENDER_AI_SDK)
+    if (visit->asked->render.format == RENDER_AI_SDK) {
         fields[count++] = (struct exchange_field){"x-vercel-ai-ui-message-stream", "v1"};
+        if (*job)
+            fields[count++] = (struct exchange_field){"x-workflow-run-id", job};
+    }
     count += reply_cors(visit->exchange, visit->gateway->settings, fields + count);
     enum status status = STATUS_NO_MEMORY;
     if (buf_ok(&visit->opening))

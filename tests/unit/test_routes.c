@@ -74,6 +74,10 @@ static void a_path_and_a_method_are_one_route(void **state)
     assert_route("POST", "/jobs/retry", "/jobs/retry");
     assert_route("POST", "/queues/retry/pause", "/queues/{queue}/pause");
     assert_route("PUT", "/schedules/x", "/schedules/{name}");
+    assert_route("POST", "/v1/chat/completions", "/v1/chat/completions");
+    assert_route("POST", "/ai-sdk/f", "/ai-sdk/{feature}");
+    assert_route("DELETE", "/ai-sdk/f/stream", "/ai-sdk/{feature}/{chat}");
+    assert_route("GET", "/ai-sdk/f/c/stream", "/ai-sdk/{feature}/{chat}/stream");
 }
 
 static void another_method_is_told_those_that_there_are(void **state)
@@ -94,10 +98,11 @@ static void what_is_no_path_of_ours_has_no_methods(void **state)
 {
     (void)state;
     static const char *const paths[] = {
-        "//",        "/page",    "/page/",         "/page/a/b",        "",
-        "*",         "/jobs/",   "/jobs/../",      "/jobs/a/b",        "//jobs",
-        "/jobs%2fa", "/jobs//",  "/Jobs",          "/queues/q/pause/", "/jobs/a/retry/b",
-        "/stream/",  "/openapi", "/openapi.json/", "/jobs\\a",         "/queues/q/%70ause",
+        "//",        "/page",         "/page/",         "/page/a/b",        "",
+        "*",         "/jobs/",        "/jobs/../",      "/jobs/a/b",        "//jobs",
+        "/jobs%2fa", "/jobs//",       "/Jobs",          "/queues/q/pause/", "/jobs/a/retry/b",
+        "/stream/",  "/openapi",      "/openapi.json/", "/jobs\\a",         "/queues/q/%70ause",
+        "/v1/chat/", "/ai-sdk/f/c/d", "/ag-ui/",
     };
     for (size_t i = 0; i < COUNT_OF(paths); i++)
         assert_allow("GET", paths[i], "");
@@ -203,10 +208,12 @@ static void the_document_has_each_parameter_and_no_other(void **state)
             expected += in_query + in_path;
         }
         bool cursor = table[i].needs & ROUTE_CURSOR, key = table[i].needs & ROUTE_KEY;
+        bool chat = table[i].needs & ROUTE_NAMES;
         assert_int_equal(documents(operation, "header", "Last-Event-ID"), cursor);
         assert_int_equal(documents(operation, "header", "Idempotency-Key"), key);
+        assert_int_equal(documents(operation, "header", "Leat-Chat"), chat);
         const cJSON *all = cJSON_GetObjectItemCaseSensitive(operation, "parameters");
-        assert_int_equal(all ? cJSON_GetArraySize(all) : 0, expected + cursor + key);
+        assert_int_equal(all ? cJSON_GetArraySize(all) : 0, expected + cursor + key + chat);
     }
 }
 
