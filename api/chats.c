@@ -49,11 +49,23 @@ static void name_chat(struct visit_asked *asked)
         id_new(asked->request.chat_id);
 }
 
+/* A file of features says which models there are; without one any name will do. */
+static bool check_model(struct visit *visit, const char *model)
+{
+    const struct features *features = visit->gateway->features;
+    if (features_count(features) == 0 || features_find(features, model))
+        return true;
+    reply_problem_of_member(visit->exchange, visit->gateway->settings, PROBLEM_NO_MODEL,
+                            "The model does not exist. GET /v1/models says which there are.",
+                            "model");
+    return false;
+}
+
 void chats_openai(struct visit *visit)
 {
     struct chat_input input;
     struct visit_asked *asked = visit->asked;
-    if (!read_body(visit, CHAT_OPENAI, &input))
+    if (!read_body(visit, CHAT_OPENAI, &input) || !check_model(visit, input.feature_id))
         return;
     memcpy(asked->request.feature_id, input.feature_id, sizeof input.feature_id);
     name_chat(asked);

@@ -103,6 +103,15 @@ def an_openai_client_is_told_that_the_queue_is_full_or_redis_away(leat):
     _refused(_openai(gateway), 503, None, "unavailable", "server_error")
 
 
+def a_model_that_the_file_of_features_lacks_does_not_exist(leat):
+    with open(leat.file("features.json"), "w") as file:
+        json.dump({"features": {"f": {"description": "The only one"}}}, file)
+    gateway = leat.gateway(FEATURES_FILE=leat.file("features.json"))
+    message = _refused(_openai(gateway, model="g"), 404, "model", "model_not_found")
+    check("GET /v1/models" in message, f"it says what to do: {message}")
+    same(_openai(gateway, stream=True).wait_head().status, 200, "the one that is there")
+
+
 def a_question_with_an_idempotency_key_is_asked_once_and_one_without_always_anew(leat):
     gateway = leat.gateway()
     first = _openai(gateway, [("Idempotency-Key", "k-1")], stream=True).wait_head()
