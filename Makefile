@@ -188,15 +188,15 @@ run: all | $(DEPS)/run
 ##       the stories in which things die; SAN=… for a sanitizer)
 .PHONY: test
 TESTS ?= unit steps examples stories
-NODE_MODULES := $(patsubst %,tests/story/%/node_modules/.package-lock.json,browser openapi)
+NODE_MODULES := $(patsubst %,tests/%/node_modules/.package-lock.json,story/browser story/openapi clients)
 test: test-programs $(if $(filter stories,$(TESTS)),$(NODE_MODULES)) | $(DEPS)/test $(DEPS)/run
 	@OUT=$(OUT) SAN=$(SAN) scripts/test $(TESTS)
 
 .PHONY: test-programs
 test-programs: all $(UNIT) $(STEPS)
 
-# What the stories in a browser, and those of the document, are written with.
-tests/story/%/node_modules/.package-lock.json: tests/story/%/package-lock.json | $(DEPS)/browser
+# What the stories in a browser, those of the document, and those of other people's clients are written with.
+tests/%/node_modules/.package-lock.json: tests/%/package-lock.json | $(DEPS)/browser
 	@npm ci --silent --no-audit --no-fund --prefix $(<D)
 	@touch $@
 
