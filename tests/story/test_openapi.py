@@ -10,6 +10,14 @@ from leat import FACTOR, HERE, check, limit, same, until
 FOLDER = os.path.join(HERE, "openapi")
 NOBODY = str(uuid.uuid4())
 BIG = {"raw": '"' + "x" * 3000 + '"'}
+MESSAGES = [{"role": "user", "content": "hi"}]
+OPENAI = {"model": "f", "messages": MESSAGES}
+# What each dialect asks of a chat.
+DIALECTS = {
+    "POST /v1/chat/completions": lambda chat: {"body": {**OPENAI, "seed": 1}, "headers": {"Leat-Chat": chat}},
+    "POST /ai-sdk/{feature}": lambda chat: {"body": {"id": chat, "messages": MESSAGES}},
+    "POST /ag-ui/{feature}": lambda chat: {"body": {"threadId": chat, "runId": "r", "messages": MESSAGES}},
+}
 PLAIN = {"raw": "{}", "headers": {"Content-Type": "text/plain"}}
 
 
@@ -43,6 +51,16 @@ def _job(**members):
     return {"body": {"type": "generate_messages", **members}}
 
 
+def _asks(chat, **headers):
+    """A question to a chat in each dialect."""
+    calls = []
+    for name, ask in DIALECTS.items():
+        options = ask(chat)
+        options["headers"] = {**options.get("headers", {}), **headers}
+        calls.append((*name.replace("{feature}", "f").split(" "), options))
+    return calls
+
+
 def _calls_that_work(leat, judge, gateway, dead):
     """Every operation with what it is for."""
     key = {"headers": {"Idempotency-Key": "k1"}}
@@ -72,6 +90,9 @@ def _calls_that_work(leat, judge, gateway, dead):
           ("PUT", "/schedules/s", {"body": {"type": "t", "cron": "0 3 * * MON", "feature_id": "f",
                                             "chat_id": "c", "priority": 1, "timeout_ms": 5000}}),
           ("GET", "/schedules"), ("GET", "/schedules/s"), ("DELETE", "/schedules/s"),
+          *_asks("dialect-1")[:1], *_asks("dialect-2")[1:2], *_asks("dialect-3")[2:],
+          ("POST", "/v1/chat/completions", {"body": {**OPENAI, "stream": True, "n": 1}}),
+          ("HEAD", "/ai-sdk/f/busy/stream"), ("GET", "/ai-sdk/f/dialect-2/stream"), ("DELETE", "/ai-sdk/f/dialect-2"),
           ("GET", "/features"), ("GET", "/v1/models"),
           ("GET", "/livez"), ("GET", "/readyz"), ("GET", "/openapi.json"),
           ("GET", "/"), ("GET", "/page/page.js"), ("GET", "/page/page.css"), ("GET", "/page/icon.svg"),
@@ -110,24 +131,30 @@ def _calls_that_are_refused(judge, gateway, running):
               ("GET", "/workers"))],
           ("GET", "/routes/g"), ("DELETE", "/routes/g"), ("GET", "/schedules/s"), ("DELETE", "/schedules/s"),
           ("GET", "/nothing"), ("PUT", "/jobs"), ("GET", "/jobs/retry"),
+          *[(*call[:2], {"body": {}, "breaks": True}) for call in _asks("")], *_asks("busy"),
+          *_asks("keyed", **{"Idempotency-Key": "k2"}),
+          *[(*call[:2], what) for call in _asks("") for what in (PLAIN, BIG)],
+          ("DELETE", "/ai-sdk/f/nobody"), ("DELETE", "/ai-sdk/f/a%20b"), ("GET", "/ai-sdk/f/a%20b/stream"),
           ("GET", "/page/nothing.js"), ("GET", "/page/a%20b"))
 
 
 def _calls_while_it_is_full(judge, gateway, dead):
     judge(gateway, ("POST", "/jobs", _job()), ("POST", "/stream?feature_id=f&chat_id=full"),
+          *_asks("full"),
           ("POST", f"/jobs/{dead}/retry"), ("POST", "/jobs/retry"))
 
 
 def _calls_while_redis_is_away(leat, judge, gateway):
     leat.redis.kill()
     until(lambda: gateway.is_away(), 10, "the gateway notices")
-    body = {"POST /jobs": _job(), "PUT /routes/{feature}": {"body": {"queue": "q"}},
+    body = {**{name: ask("c") for name, ask in DIALECTS.items()}, "POST /jobs": _job(), "PUT /routes/{feature}": {"body": {"queue": "q"}},
             "PUT /schedules/{name}": {"body": {"type": "t", "every_ms": 1000}}}
     calls = []
     for one in sorted(judge.documented):
         name, _, status = one.rpartition(" ")
         method, path = name.split(" ")
         path = path.replace("{id}", NOBODY).replace("{queue}", "q").replace("{feature}", "g").replace("{name}", "s")
+        path = path.replace("{chat}", "c")
         path += {"/stream": "?feature_id=f&chat_id=c"}.get(path, "")
         path += {"GET /jobs": "?state=dead", "DELETE /jobs": "?state=dead"}.get(name, "")
         if status == "503":
