@@ -92,7 +92,8 @@ def _calls_that_work(leat, judge, gateway, dead):
           ("GET", "/schedules"), ("GET", "/schedules/s"), ("DELETE", "/schedules/s"),
           *_asks("dialect-1")[:1], *_asks("dialect-2")[1:2], *_asks("dialect-3")[2:],
           ("POST", "/v1/chat/completions", {"body": {**OPENAI, "stream": True, "n": 1}}),
-          ("HEAD", "/ai-sdk/f/busy/stream"), ("GET", "/ai-sdk/f/dialect-2/stream"), ("DELETE", "/ai-sdk/f/dialect-2"),
+          ("HEAD", "/ai-sdk/f/busy/stream"), ("GET", "/ai-sdk/f/dialect-2/stream"),
+          ("DELETE", "/ai-sdk/f/dialect-2"),
           ("GET", "/features"), ("GET", "/v1/models"),
           ("GET", "/livez"), ("GET", "/readyz"), ("GET", "/openapi.json"),
           ("GET", "/"), ("GET", "/page/page.js"), ("GET", "/page/page.css"), ("GET", "/page/icon.svg"),
@@ -132,6 +133,7 @@ def _calls_that_are_refused(judge, gateway, running):
           ("GET", "/routes/g"), ("DELETE", "/routes/g"), ("GET", "/schedules/s"), ("DELETE", "/schedules/s"),
           ("GET", "/nothing"), ("PUT", "/jobs"), ("GET", "/jobs/retry"),
           *[(*call[:2], {"body": {}, "breaks": True}) for call in _asks("")], *_asks("busy"),
+          ("POST", "/v1/chat/completions", {"body": {**OPENAI, "model": "nobody"}}),
           *_asks("keyed", **{"Idempotency-Key": "k2"}),
           *[(*call[:2], what) for call in _asks("") for what in (PLAIN, BIG)],
           ("DELETE", "/ai-sdk/f/nobody"), ("DELETE", "/ai-sdk/f/a%20b"), ("GET", "/ai-sdk/f/a%20b/stream"),
@@ -166,7 +168,8 @@ def _calls_while_redis_is_away(leat, judge, gateway):
 def what_the_document_says_is_what_a_gateway_answers(leat):
     features = leat.file("features.json")
     with open(features, "w") as file:
-        json.dump({"features": {"support": {"models": [{"base_url": "http://127.0.0.1:1", "model": "m"}]}, "g": {}}}, file)
+        json.dump({"features": {"support": {"models": [{"base_url": "http://127.0.0.1:1", "model": "m"}]}, "f": {}, "g": {}}},
+                  file)
     judge, gateway = _Judge(), leat.gateway(API_MAX_BODY="2048", FEATURES_FILE=features)
     worker = leat.worker(leat.task(
         "if job['payload'] == 'fails':\n    sys.stderr.write('words')\n    sys.exit(3)\n"
