@@ -16,8 +16,14 @@ const transport = new DefaultChatTransport({
 const kept = JSON.parse(localStorage.getItem(id) ?? '[]');
 const keep = (messages) => localStorage.setItem(id, JSON.stringify(messages));
 
+const shown = ({ type, text, input }) =>
+  text ?? (type.startsWith('tool-') ? `[${type} ${JSON.stringify(input)}]` : '');
+
 function Chat() {
-  const chat = useChat({ id, transport, messages: kept, resume: true, onFinish: ({ messages, isDisconnect }) => isDisconnect || keep(messages) });
+  const chat = useChat({
+    id, transport, messages: kept, resume: true,
+    onFinish: ({ messages, isDisconnect }) => isDisconnect || keep(messages),
+  });
   useEffect(() => {
     window.app = {
       ...chat,
@@ -26,8 +32,7 @@ function Chat() {
         keep([...chat.messages, { id: `q${chat.messages.length}`, role: 'user', parts: [{ type: 'text', text }] }]);
       },
       halt: () => fetch(`${api}/${id}`, { method: 'DELETE' }),
-      said: chat.messages.map(({ role, parts }) =>
-        `${role}: ${parts.map((part) => part.text ?? (part.type.startsWith('tool-') ? `[${part.type} ${JSON.stringify(part.input)}]` : '')).join('')}`),
+      said: chat.messages.map(({ role, parts }) => `${role}: ${parts.map(shown).join('')}`),
     };
   });
   return <p>{chat.status}</p>;

@@ -21,6 +21,7 @@ await obey({
   seen: (name) => streams.get(name).text,
   end: (name) => streams.get(name).end,
   abort: (name) => streams.get(name).stream.abort(),
-  whole: (members = {}, headers = {}) => client.chat.completions.create({ model: 'f', messages, ...members }, { headers })
+  whole: (members = {}, headers = {}) => client.chat.completions
+    .create({ model: 'f', messages, ...members }, { headers })
     .then((answer) => ({ answer }), (error) => ({ error: told(error) })),
 });

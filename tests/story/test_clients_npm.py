@@ -35,7 +35,8 @@ else:
     part("text-delta", id="t", delta="two ")
     part("text-delta", id="t", delta="thr\u00e9\u00e9")
     part("text-end", id="t")
-part("message-metadata", messageMetadata={"model": "m", "usage": {"inputTokens": 5, "outputTokens": 3, "measured": True}})
+usage = {"inputTokens": 5, "outputTokens": 3, "measured": True}
+part("message-metadata", messageMetadata={"model": "m", "usage": usage})
 part("finish-step")
 part("finish", finishReason="tool-calls" if calls else "stop")
 say({"leat": "done"})
@@ -249,8 +250,8 @@ class _App:
         os.mkdir(folder)
         shutil.copy(os.path.join(FOLDER, "chat.html"), folder)
         made = subprocess.run(
-            [os.path.join(FOLDER, "node_modules/.bin/esbuild"), "chat.jsx", "--bundle", "--format=esm", "--jsx=automatic",
-             '--define:process.env.NODE_ENV="production"', "--log-level=error", f"--outfile={folder}/chat.js"],
+            [os.path.join(FOLDER, "node_modules/.bin/esbuild"), "chat.jsx", "--bundle", "--format=esm",
+             "--jsx=automatic", '--define:process.env.NODE_ENV="production"', "--log-level=error", f"--outfile={folder}/chat.js"],
             cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         same(made.returncode, 0, f"the app is built: {made.stdout.decode()[-1500:]}")
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=folder))
@@ -267,8 +268,8 @@ class _App:
 
 
 def _shows(tab, said, status, seconds=15):
-    tab.wait(f"JSON.stringify([app.said, app.status]) === {json.dumps(json.dumps([said, status], ensure_ascii=False, separators=(',', ':')))}",
-             seconds)
+    shown = json.dumps([said, status], ensure_ascii=False, separators=(",", ":"))
+    tab.wait(f"JSON.stringify([app.said, app.status]) === {json.dumps(shown)}", seconds)
 
 
 def _app(leat):
