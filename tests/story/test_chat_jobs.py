@@ -5,7 +5,7 @@ import signal
 import time
 
 from calls import good, show, start
-from leat import check, limit, same, target, until
+from leat import check, limit, ms, same, target, until
 from model_server import ModelServer, Script
 
 
@@ -16,7 +16,8 @@ def _setup(leat, feature=None, model=None, **env):
     with open(leat.file("features.json"), "w") as file:
         json.dump({"features": {"f": {"models": [{"base_url": server.url, "model": "m", **(model or {})}],
                                       **(feature or {})}}}, file)
-    env = {"FEATURES_FILE": leat.file("features.json"), "RETRY_BACKOFF_MS": "10", **env}
+    env = {"FEATURES_FILE": leat.file("features.json"), "RETRY_BACKOFF_MS": "10",
+           "TASK_STOP_MS": ms(5000), **env}
     return server, leat.gateway(), leat.worker(**env)
 
 

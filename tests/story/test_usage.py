@@ -3,7 +3,7 @@ import json
 import signal
 
 from calls import call, good
-from leat import PYTHON, Program, check, same, until
+from leat import PYTHON, Program, check, ms, same, until
 
 PRELUDE = r'''
 import json, os, signal, sys
@@ -58,7 +58,7 @@ signal.signal(signal.SIGTERM, stopped)
 use(1)
 say({"n": 1})
 signal.pause()
-"""))
+"""), TASK_STOP_MS=ms(5000))
     stream = gateway.post("c").wait_events(1)
     good(gateway.delete("c"))
     until(lambda: "usage" in _job(gateway, stream), 5, "the usage is kept")
