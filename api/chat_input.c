@@ -68,13 +68,6 @@ static bool refuse(struct reading *r, const char *member, const char *must, cons
 
 /* ---- values ---- */
 
-bool chat_input_is_name(const char *text)
-{
-    static const char bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
-    size_t length = strlen(text);
-    return length > 0 && length < JOB_NAME_SIZE && strspn(text, bytes) == length;
-}
-
 static bool read_text(struct reading *r, const struct chat_member *row,
                       const struct json_member *member)
 {
@@ -88,7 +81,7 @@ static bool read_text(struct reading *r, const struct chat_member *row,
         return false;
     }
     if (r->text.length == 0 || r->text.length >= JOB_NAME_SIZE ||
-        (row->kind == CHAT_NAME && !chat_input_is_name(buf_text(&r->text))))
+        (row->kind == CHAT_NAME && !job_is_name(buf_text(&r->text))))
         return false;
     memcpy((char *)r->input + row->offset, r->text.data, r->text.length + 1);
     return true;

@@ -67,9 +67,6 @@ struct chat_wrong {
 MUST_CHECK enum status chat_input_read(const char *body, size_t length, enum chat_dialect dialect,
                                        struct chat_input *input, struct chat_wrong *wrong);
 
-/* chat_input_is_name(text): fit for a feature's or a chat's name. */
-bool chat_input_is_name(const char *text);
-
 /**
  * chat_input_keyed(key, out)
  * The name of the chat that belongs to an Idempotency-Key: always the same, and no one's

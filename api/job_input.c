@@ -110,18 +110,12 @@ static bool read_text(struct reading *r, const struct input_member *row,
     return true;
 }
 
-static bool is_name(const struct buf *text)
-{
-    static const char bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
-    return strspn(buf_text(text), bytes) == text->length;
-}
-
 static bool store_name(struct reading *r, const struct input_member *row,
                        const struct json_member *member)
 {
     if (!read_text(r, row, member))
         return false;
-    if (!is_name(&r->text))
+    if (!job_is_name(buf_text(&r->text)))
         return refuse_value(r, row);
     memcpy((char *)r->input + row->offset, r->text.data, r->text.length + 1);
     return true;

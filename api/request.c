@@ -26,20 +26,12 @@ struct part {
 
 typedef bool store_fn(struct request *request, const struct part *value);
 
-static bool is_name_byte(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '.' || c == '-';
-}
-
 static bool store_name(char out[JOB_NAME_SIZE], const struct part *value)
 {
-    for (size_t i = 0; i < value->length; i++) {
-        if (!is_name_byte(value->bytes[i]))
-            return false;
-    }
+    if (strlen(value->bytes) != value->length || !job_is_name(value->bytes))
+        return false;
     memcpy(out, value->bytes, value->length + 1);
-    return value->length > 0;
+    return true;
 }
 
 static bool store_feature(struct request *request, const struct part *value)

@@ -8,7 +8,6 @@
 #include "routes.h"
 
 #include "about.h"
-#include "chat_input.h"
 #include "chats.h"
 #include "feature_list.h"
 #include "gateway.h"
@@ -186,7 +185,7 @@ static const char *read_name(struct visit *visit)
     const char *name;
     if (exchange_header(visit->exchange, "Leat-Chat", &name) != STATUS_OK)
         return "Leat-Chat is given more than once.";
-    if (name && !chat_input_is_name(name))
+    if (name && !job_is_name(name))
         return "Leat-Chat must be 1 to 128 characters of A-Z a-z 0-9 _ . -.";
     if (name)
         memcpy(visit->asked->request.chat_id, name, strlen(name) + 1);

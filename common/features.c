@@ -112,17 +112,11 @@ static bool wrong(const struct place *p, const char *what)
 
 /* ---- values ---- */
 
-static bool is_name(const char *text, const char *more, size_t most)
+static bool is_variable(const char *text)
 {
     static const char bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
     size_t length = strlen(text);
-    if (length == 0 || length > most)
-        return false;
-    for (; *text; text++) {
-        if (!strchr(bytes, *text) && !strchr(more, *text))
-            return false;
-    }
-    return true;
+    return length > 0 && length <= 256 && strspn(text, bytes) == length;
 }
 
 /* Visible ASCII behind the scheme, and no user: a password there would be shown. */
@@ -148,9 +142,9 @@ static bool read_text(const struct place *p, const struct member *m, const cJSON
     char what[100];
     if (!text)
         return wrong(p, "is not a text");
-    if (m->kind == KIND_NAME && !is_name(text, ".-", JOB_NAME_SIZE - 1))
+    if (m->kind == KIND_NAME && !job_is_name(text))
         return wrong(p, "is not 1 to 128 of A-Z a-z 0-9 _ . -");
-    if (m->kind == KIND_ENV && !is_name(text, "", 256))
+    if (m->kind == KIND_ENV && !is_variable(text))
         return wrong(p, "is not the name of an environment variable");
     if (m->kind == KIND_URL && !is_url(text))
         return wrong(p, "is not a URL such as https://api.example.org/v1, without a user, ?, # "
@@ -358,7 +352,7 @@ static bool take_feature(void *arg, const struct json_member *member)
 {
     struct reading *r = arg;
     r->place.feature = member->name;
-    if (member->name_too_long || !is_name(member->name, ".-", JOB_NAME_SIZE - 1))
+    if (member->name_too_long || !job_is_name(member->name))
         r->wrong = !wrong(&r->place, "is no name: 1 to 64 of A-Z a-z 0-9 _ . -");
     else
         r->wrong = !read_feature(r->features, &r->place, member->value, member->length);

@@ -1,5 +1,5 @@
 /*
- * job.c: the words for a job's states, as they stand in Redis.
+ * job.c: the words for a job's states, as they stand in Redis; what is a name.
  */
 #include "job.h"
 
@@ -15,6 +15,13 @@ static const char *const names[] = {
     [JOB_CANCELLED] = "cancelled",
     [JOB_EXPIRED] = "expired",
 };
+
+bool job_is_name(const char *text)
+{
+    static const char bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+    size_t length = strlen(text);
+    return length > 0 && length < JOB_NAME_SIZE && strspn(text, bytes) == length;
+}
 
 const char *job_state_name(enum job_state state)
 {

@@ -10,6 +10,9 @@
 #define JOB_ID_SIZE 37    /* a UUID's text and its NUL */
 #define JOB_NAME_SIZE 129 /* feature_id, chat_id, type, worker id: 1 to 128 bytes and a NUL */
 
+/* job_is_name(text): 1 to 128 of A-Z a-z 0-9 _ . - : fit for a feature, chat, type or queue. */
+bool job_is_name(const char *text);
+
 enum job_state {
     JOB_NONE, /* no such job */
     JOB_WAITING,

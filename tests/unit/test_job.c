@@ -1,5 +1,5 @@
 /*
- * The words for a job's states.
+ * The words for a job's states, and what is a name.
  */
 #include "job.h"
 
@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 /* clang-format on */
+#include <ctype.h>
 #include <string.h>
 
 static const enum job_state all[] = {JOB_NONE, JOB_WAITING, JOB_DELAYED,   JOB_RUNNING,
@@ -47,12 +48,31 @@ static void three_states_are_alive(void **state)
                          all[i] == JOB_WAITING || all[i] == JOB_DELAYED || all[i] == JOB_RUNNING);
 }
 
+static void a_name_has_1_to_128_of_its_bytes(void **state)
+{
+    char text[JOB_NAME_SIZE + 1];
+    (void)state;
+    memset(text, 'a', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    assert_false(job_is_name(text));
+    text[JOB_NAME_SIZE - 1] = '\0';
+    assert_true(job_is_name(text));
+    assert_true(job_is_name("AZaz09_.-"));
+    assert_false(job_is_name(""));
+    for (int byte = 1; byte < 256; byte++) {
+        const char one[] = {(char)byte, '\0'};
+        bool good = (byte < 0x80 && isalnum(byte)) || byte == '_' || byte == '.' || byte == '-';
+        assert_int_equal(job_is_name(one), good);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_state_reads_as_it_was_written),
         cmocka_unit_test(an_unknown_word_is_no_state),
         cmocka_unit_test(three_states_are_alive),
+        cmocka_unit_test(a_name_has_1_to_128_of_its_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
