@@ -287,14 +287,21 @@ static void answer_start(struct visit *visit, const struct enqueue_result *resul
     }
 }
 
+/* Its client left before it could be followed. */
+static void note_left(struct visit *visit, const struct enqueue_result *result)
+{
+    const struct visit_asked *asked = visit->asked;
+    bool is_there = result->outcome == ENQUEUE_STARTED || result->outcome == ENQUEUE_JOINED;
+    if (is_there && asked->cancels && !visit->gateway->draining)
+        hangups_note(visit->gateway->hangups, asked->request.feature_id, asked->request.chat_id,
+                     result->job);
+}
+
 static void on_enqueue(void *arg, enum status status, const struct enqueue_result *result)
 {
     struct visit *visit = arg;
-    /* Its client left before it could be followed. */
-    if (!visit->exchange && visit->asked->cancels && status == STATUS_OK &&
-        result->outcome == ENQUEUE_STARTED && !visit->gateway->draining)
-        hangups_note(visit->gateway->hangups, visit->asked->request.feature_id,
-                     visit->asked->request.chat_id, result->job);
+    if (!visit->exchange && status == STATUS_OK)
+        note_left(visit, result);
     if (!visit_come_back(visit))
         return;
     if (status != STATUS_OK)

@@ -1,6 +1,6 @@
 """One stored answer in several dialects, and jobs that end with their clients."""
 
-from leat import check, problem, same, stays, target, until
+from leat import check, ms, problem, same, stays, target, until
 
 ANSWER = "count(1, 3)\nuntil('go')\ncount(4, 5)\n"
 
@@ -9,7 +9,6 @@ LASTS = {"openai": "[DONE]", "ai-sdk": "[DONE]", "ag-ui": "RUN_FINISHED"}
 
 def _state(leat, job):
     return leat.redis("HGET", "job:" + job, "state")
-
 
 
 def every_format_follows_one_answer(leat):
@@ -44,6 +43,34 @@ def a_job_may_end_with_its_client(leat):
     job = stream.job()
     stream.close()
     until(lambda: _state(leat, job) == "cancelled", 10, "the job is cancelled")
+
+
+def a_client_that_leaves_before_redis_has_answered_ends_its_job_too(leat):
+    gateway = leat.gateway(REDIS_TIMEOUT_MS="30000")
+    there = gateway.post("joined").wait_head()
+    without = gateway.sockets() - 1
+    there.close()
+    leat.redis.pause()
+    for chat in ("started", "joined"):
+        gateway.post(chat, query="cancel_on_disconnect=1").close()
+    until(lambda: gateway.sockets() == without, 10, "the gateway has noticed that they left")
+    leat.redis.go_on()
+    until(lambda: leat.redis("GET", "chat:f:started"), 10, "the question came to Redis")
+    for job in (leat.redis("GET", "chat:f:started"), there.job()):
+        leat.wait_state(job, "cancelled")
+
+
+def a_job_ends_with_its_client_though_redis_was_away_then(leat):
+    gateway = leat.gateway(REDIS_TIMEOUT_MS=ms(500))
+    early, late = (gateway.post(chat, query="cancel_on_disconnect=1").wait_head() for chat in "ab")
+    early.close()
+    leat.redis.pause()
+    until(gateway.is_away, 10, "the gateway notices that Redis is away")
+    late.close()
+    stays(gateway.is_away, 3, "Redis is away when the jobs are to end")
+    leat.redis.go_on()
+    for stream in (early, late):
+        leat.wait_state(stream.job(), "cancelled")
 
 
 def who_comes_back_keeps_the_job(leat):
