@@ -106,7 +106,9 @@ void features_release(struct features *f);
 /* features_find(f, id): borrowed until f is released; NULL: not in the file. f may be NULL. */
 const struct feature *features_find(const struct features *f, const char *id);
 
-/* features_count(f), features_at(f, index): all of them, by their names. f may be NULL. */
+/* features_count(f): how many there are. f may be NULL: none.
+   features_at(f, index): one of them, by their names; index is below the count. Borrowed as of
+   features_find. */
 size_t features_count(const struct features *f);
 const struct feature *features_at(const struct features *f, size_t index);
 
