@@ -105,10 +105,12 @@ static bool read_features(struct crew *crew, struct buf *error)
 static void reload(struct crew *crew)
 {
     struct buf error = {0};
-    if (!read_features(crew, &error))
+    if (read_features(crew, &error)) {
+        for (size_t i = 0; i < crew->count; i++)
+            gateway_reload(&crew->gateways[i], crew->features);
+    } else {
         log_error("features_refused", LOG_S("why", buf_text(&error)));
-    for (size_t i = 0; error.length == 0 && i < crew->count; i++)
-        gateway_reload(&crew->gateways[i], crew->features);
+    }
     buf_clear(&error);
 }
 
