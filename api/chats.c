@@ -31,12 +31,6 @@ static bool read_body(struct visit *visit, enum chat_dialect dialect, struct cha
     return status == STATUS_OK;
 }
 
-static void start(struct visit *visit)
-{
-    visit->run = stream_start;
-    stream_start(visit);
-}
-
 /* Without a name for it a question has a chat of its own; with a key always the same, so that
    asking again finds it. */
 static void name_chat(struct visit_asked *asked)
@@ -76,7 +70,7 @@ void chats_openai(struct visit *visit)
         .created_s = clock_wall_ms() / 1000,
     };
     asked->cancels = true; /* these clients stop by hanging up */
-    start(visit);
+    stream_start(visit);
 }
 
 void chats_ai_sdk(struct visit *visit)
@@ -86,14 +80,13 @@ void chats_ai_sdk(struct visit *visit)
         return;
     memcpy(visit->asked->request.chat_id, input.chat_id, sizeof input.chat_id);
     visit->asked->render.format = RENDER_AI_SDK;
-    start(visit);
+    stream_start(visit);
 }
 
 void chats_resume(struct visit *visit)
 {
     visit->asked->render.format = RENDER_AI_SDK;
     visit->asked->if_running = true;
-    visit->run = stream_follow;
     stream_follow(visit);
 }
 
@@ -108,5 +101,5 @@ void chats_ag_ui(struct visit *visit)
     memcpy(render->thread_id, input.chat_id, sizeof input.chat_id);
     visit->asked->history = input.messages;
     memcpy(render->run_id, input.run_id, sizeof input.run_id);
-    start(visit);
+    stream_start(visit);
 }

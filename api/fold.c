@@ -12,7 +12,6 @@
 
 #include "json.h"
 
-#include <assert.h>
 #include <string.h>
 
 void fold_clear(struct fold *f)

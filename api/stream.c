@@ -259,7 +259,7 @@ void stream_follow(struct visit *visit)
     const struct gateway *g = visit->gateway;
     const struct request *request = &visit->asked->request;
     enum status status = STATUS_CLOSED;
-    visit->run = stream_follow; /* also where another path leads here */
+    visit->run = stream_follow; /* another path may have led here */
     if (!g->draining)
         status = queue_look(&g->queue, request->feature_id, request->chat_id, on_look, visit);
     if (status == STATUS_OK)

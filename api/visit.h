@@ -28,16 +28,16 @@ struct visit_asked {
     char id[JOB_ID_SIZE];     /* of the job that this request may start */
     struct render_options render;
     struct slice history; /* AG_UI: of render_history; empty: none. In the exchange's body */
-    bool cancels;         /* when nobody follows the job here any more, it is cancelled after 2 s */
+    bool cancels;         /* its leaving ends the job (hangups.h) */
     bool if_running;      /* GET: 204 unless the chat's job is alive */
 };
 
 struct visit {
     struct gateway *gateway;
-    struct exchange *exchange; /* NULL once it has closed */
-    void (*run)(struct visit *visit);
-    struct visit_asked *asked; /* NULL once its stream is open */
-    bool asking;               /* a step is under way */
+    struct exchange *exchange;        /* NULL once it has closed */
+    void (*run)(struct visit *visit); /* the route's; then stream_start or stream_follow */
+    struct visit_asked *asked;        /* NULL once its stream is open */
+    bool asking;                      /* a step is under way */
     struct follower follower;
     void (*answer)(struct visit *visit, const struct redisReply *reply); /* of visit_on_reply */
     struct buf opening; /* the first bytes of the stream */
@@ -73,7 +73,7 @@ MUST_CHECK bool visit_come_back(struct visit *visit);
 redis_reply_fn visit_on_reply;
 
 /* visit_feature(visit, feature_id): as the file of features has it; NULL: it has not. Borrowed
-   until the loop's next turn. */
+   until the loop's callback returns: the next may bring another file (gateway_reload). */
 static inline const struct feature *visit_feature(const struct visit *visit, const char *feature_id)
 {
     return features_find(visit->gateway->features, feature_id);
