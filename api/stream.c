@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NO_MEMORY "There is no memory left."
 #define NO_ROOM "This gateway follows as many streams as it may."
 
 /* ---- opening a stream ---- */
@@ -89,6 +90,15 @@ static void come_again(struct visit *visit)
     open_stream(visit, "", true);
 }
 
+/* It could not be made a follower: a question is refused, a GET comes again. */
+static void give_up(struct visit *visit, enum problem problem, const char *detail, const char *job)
+{
+    if (visit->run == stream_start)
+        visit_refuse(visit, problem, detail, job);
+    else
+        come_again(visit);
+}
+
 /* Takes the follower into the hub. False: it could not be, and was answered. */
 static bool join(struct visit *visit, const struct chat_view *view, struct entry_id from)
 {
@@ -107,10 +117,7 @@ static bool join(struct visit *visit, const struct chat_view *view, struct entry
         return true;
     }
     log_warn("cannot_follow", LOG_S("job", view->job), LOG_S("why", status_name(status)));
-    if (visit->run == stream_start)
-        visit_refuse(visit, PROBLEM_OVERLOADED, NO_ROOM, view->job);
-    else
-        come_again(visit);
+    give_up(visit, PROBLEM_OVERLOADED, NO_ROOM, view->job);
     return false;
 }
 
@@ -129,7 +136,7 @@ static bool make_render(struct visit *visit, const struct chat_view *view, const
     visit->follower.render = render;
     if (!render || (asked->history.length > 0 &&
                     !render_history(render, asked->history.data, asked->history.length))) {
-        visit_refuse(visit, PROBLEM_INTERNAL, "There is no memory left.", job);
+        give_up(visit, PROBLEM_INTERNAL, NO_MEMORY, job);
         return false;
     }
     render_begin(render, &visit->opening);
@@ -184,7 +191,7 @@ static void answer_whole(struct visit *visit, struct render *render, const char 
         reply_json(visit->exchange, visit->gateway->settings, http_status, fields, *job ? 1 : 0,
                    &body);
     else
-        visit_refuse(visit, PROBLEM_INTERNAL, "There is no memory left.", job);
+        visit_refuse(visit, PROBLEM_INTERNAL, NO_MEMORY, job);
     buf_clear(&body);
 }
 
@@ -197,11 +204,13 @@ void stream_on_whole(struct follower *f, struct render *render)
         visit_refuse(visit, PROBLEM_OVERLOADED, "This gateway cannot wait for the answer.", f->job);
 }
 
-/* Nothing is sent before the end. */
+/* Nothing is sent before the end; `opening` only tells whether its making found memory. */
 static void begin_whole(struct visit *visit, const struct chat_view *view, struct entry_id from,
                         const char *job)
 {
-    if (visit->ends)
+    if (!buf_ok(&visit->opening))
+        visit_refuse(visit, PROBLEM_INTERNAL, NO_MEMORY, job);
+    else if (visit->ends)
         answer_whole(visit, visit->follower.render, job);
     else if (visit->gateway->draining)
         visit_refuse(visit, PROBLEM_OVERLOADED, "This gateway is going down.", view->job);
@@ -321,7 +330,7 @@ static bool take_body(struct visit *visit, struct buf *payload, char hash[DIGEST
     digest_sha256(body, length, hash);
     buf_add(payload, body, length);
     if (!buf_ok(payload)) {
-        visit_refuse(visit, PROBLEM_INTERNAL, "There is no memory left.", "");
+        visit_refuse(visit, PROBLEM_INTERNAL, NO_MEMORY, "");
         return false;
     }
     json_flatten(payload->data, payload->length);
