@@ -31,7 +31,8 @@ struct scan {
     const unsigned char *at, *end;
     enum expect expect;
     unsigned depth;
-    uint32_t objects; /* a bit for each open level, the innermost lowest: 1 for an object */
+    unsigned most;    /* of depth */
+    uint64_t objects; /* a bit for each open level, the innermost lowest: 1 for an object */
     bool is_control;
     const char *reason;
 };
@@ -213,8 +214,10 @@ static bool scan_word(struct scan *s, const char *word)
 
 static bool open_level(struct scan *s, bool object)
 {
-    if (s->depth == JSON_MAX_DEPTH)
-        return refuse(s, s->at, "nested deeper than 32 levels");
+    if (s->depth == s->most)
+        return refuse(s, s->at,
+                      s->most == JSON_MAX_DEPTH ? "nested deeper than 32 levels"
+                                                : "nested deeper than 33 levels");
     s->at++;
     s->depth++;
     s->objects = s->objects << 1 | object;
@@ -345,10 +348,10 @@ static bool scan_all(struct scan *s)
     return s->at == s->end || refuse(s, s->at, "more bytes behind the value");
 }
 
-bool json_check(const char *data, size_t length, struct json_info *info)
+static bool check(const char *data, size_t length, unsigned most, struct json_info *info)
 {
     const unsigned char *start = bytes_of(data);
-    struct scan s = {.at = start, .end = start + length, .expect = EXPECT_VALUE};
+    struct scan s = {.at = start, .end = start + length, .most = most, .expect = EXPECT_VALUE};
     *info = (struct json_info){0};
     skip_space(&s);
     info->is_object = at_byte(&s, "{");
@@ -358,6 +361,16 @@ bool json_check(const char *data, size_t length, struct json_info *info)
     info->offset = (size_t)(s.at - start);
     info->is_control = s.is_control;
     return good;
+}
+
+bool json_check(const char *data, size_t length, struct json_info *info)
+{
+    return check(data, length, JSON_MAX_DEPTH, info);
+}
+
+bool json_check_line(const char *data, size_t length, struct json_info *info)
+{
+    return check(data, length, JSON_LINE_DEPTH, info);
 }
 
 void json_flatten(char *data, size_t length)
@@ -541,7 +554,7 @@ bool json_members(const char *data, size_t length,
                   bool (*each)(void *arg, const struct json_member *member), void *arg)
 {
     const unsigned char *start = bytes_of(data);
-    struct scan s = {.at = start, .end = start + length};
+    struct scan s = {.at = start, .end = start + length, .most = JSON_LINE_DEPTH};
     skip_space(&s);
     bool more = open_level(&s, true);
     while (more && to_next_key(&s)) {

@@ -15,6 +15,7 @@
 
 /* Objects and arrays inside each other; the outermost one counts. */
 #define JSON_MAX_DEPTH 32
+#define JSON_LINE_DEPTH (JSON_MAX_DEPTH + 1)
 
 struct json_info {
     const char *reason; /* what is wrong, as a phrase, static; NULL when nothing is */
@@ -34,6 +35,10 @@ struct json_info {
  * False: info->reason and info->offset say why and where; the rest is not meant.
  */
 MUST_CHECK bool json_check(const char *data, size_t length, struct json_info *info);
+
+/* json_check_line(data, length, info): the same of a job's line, in which a body stands as a
+   member: at most JSON_LINE_DEPTH deep. */
+MUST_CHECK bool json_check_line(const char *data, size_t length, struct json_info *info);
 
 /**
  * json_flatten(data, length)
@@ -91,8 +96,8 @@ struct json_member {
  * Call each for the object's own members, in their order; equal names come as
  * often as they stand there. Stops when each returns false.
  *
- * Borrows data, to which the values point. Only after json_check called it good
- * and an object. One pass, no recursion, no memory. Returns whether all came.
+ * Borrows data, to which the values point. Only after json_check, or json_check_line, called it
+ * good and an object. One pass, no recursion, no memory. Returns whether all came.
  */
 bool json_members(const char *data, size_t length,
                   bool (*each)(void *arg, const struct json_member *member), void *arg);

@@ -287,6 +287,14 @@ def what_is_no_question_or_no_feature_fails_for_good(leat):
     _is_whole(task.ask(_feature(_openai(server))), "Hello there.")
 
 
+def a_question_may_be_as_deep_as_a_request_may(leat):
+    server, task = _server(leat), Task(leat)
+    deep = "x"
+    for _ in range(31):
+        deep = [deep]
+    _is_whole(task.ask(_feature(_openai(server)), {"prompt": "hi", "mine": deep}), "Hello there.")
+
+
 # ---- providers that fail ----
 
 

@@ -248,6 +248,21 @@ static void thirty_two_levels_are_accepted_and_thirty_three_are_not(void **state
     free(text);
 }
 
+static void a_jobs_line_may_have_one_level_more_for_the_body_in_it(void **state)
+{
+    (void)state;
+    struct json_info info;
+    size_t length;
+    char *text = nested(33, '[', ']', &length);
+    assert_true(json_check_line(text, length, &info));
+    free(text);
+    text = nested(34, '[', ']', &length);
+    assert_false(json_check_line(text, length, &info));
+    assert_string_equal(info.reason, "nested deeper than 33 levels");
+    assert_int_equal(info.offset, 33);
+    free(text);
+}
+
 static void objects_and_arrays_count_alike_and_siblings_do_not(void **state)
 {
     (void)state;
@@ -784,6 +799,7 @@ int main(void)
         cmocka_unit_test(half_a_surrogate_pair_is_refused),
         cmocka_unit_test(invalid_utf8_is_refused_where_it_stands),
         cmocka_unit_test(thirty_two_levels_are_accepted_and_thirty_three_are_not),
+        cmocka_unit_test(a_jobs_line_may_have_one_level_more_for_the_body_in_it),
         cmocka_unit_test(objects_and_arrays_count_alike_and_siblings_do_not),
         cmocka_unit_test(a_level_remembers_whether_it_is_an_object),
         cmocka_unit_test(an_object_at_the_top_is_told_from_other_values),

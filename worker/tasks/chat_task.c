@@ -212,7 +212,7 @@ static void take_job(struct desk *d, const struct order *order)
 static void read_job(struct desk *d, struct order *order, const char *line, size_t length)
 {
     struct json_info info;
-    if (!json_check(line, length, &info)) {
+    if (!json_check_line(line, length, &info)) {
         struct buf words = {0};
         buf_printf(&words, "the job's line is not JSON at byte %zu: %s", info.offset, info.reason);
         say_failed(d, order->id, "question", buf_text(&words));
