@@ -307,6 +307,13 @@ def a_busy_provider_says_when_the_next_attempt_may_come(leat):
     _end(task.ask(feature), "failed", reason="provider_busy", retry=True, retry_after_ms=None)
 
 
+def the_delay_that_a_provider_asks_for_is_heard_however_much_it_says_beside(leat):
+    server, task = _server(leat), Task(leat)
+    server.models["m"] = [Script(status=429, retry_after="7", body="x" * 300000)]
+    _end(task.ask(_feature(_openai(server))), "failed", reason="provider_busy", retry=True, retry_after_ms=7000,
+         detail="x" * 300)
+
+
 def a_provider_that_refuses_is_believed_and_its_words_are_told(leat):
     server, task = _server(leat), Task(leat)
     words = '{"error":{"message":"This model\'s maximum context length is 8 tokens.","code":"context_length"}}'

@@ -47,7 +47,7 @@ struct chat {
     bool started;          /* start and start-step were said */
     bool spoke;            /* and parts behind them, that are not void */
     bool called_tools;     /* among them */
-    bool expects_end;      /* the answer is complete, its body is not */
+    bool expects_end;      /* what matters has come, the body's end has not */
     struct buf lines;      /* to be said */
     struct buf partial;    /* text of the models before */
     struct buf held;       /* the end of their text */
@@ -360,23 +360,23 @@ static void pass_on(struct chat *c, const struct failure *failure)
     ask(c);
 }
 
-static void fail_by_status(struct chat *c, int status, const struct http_result *result)
+static void fail_by_status(struct chat *c, const struct http_result *result)
 {
     struct buf words = {0};
     struct failure failure = {
         .reason = "provider_refused",
-        .words = result ? result->words : "",
-        .status = status,
-        .retry_after_ms = result ? result->retry_after_ms : -1,
+        .words = result->words,
+        .status = result->status,
+        .retry_after_ms = result->retry_after_ms,
     };
-    if (status == 429)
+    if (result->status == 429)
         failure.reason = "provider_busy";
-    else if (status >= 500 || status == 408)
+    else if (result->status >= 500 || result->status == 408)
         failure.reason = "provider_error";
     failure.passes = strcmp(failure.reason, "provider_refused") != 0;
     chat_reply_words(c->error_body.data, c->error_body.length, &words);
     if (words.length == 0)
-        buf_printf(&words, "the model server answered with status %d", status);
+        buf_printf(&words, "the model server answered with status %d", result->status);
     failure.detail = buf_text(&words);
     pass_on(c, &failure);
     buf_clear(&words);
@@ -428,23 +428,25 @@ static bool is_answer(int status)
     return status >= 200 && status < 300;
 }
 
-static bool take_error(struct chat *c, int status, const char *data, size_t length)
+/* The rest of a large one is not kept. It is waited for, but not long: Retry-After is told with the
+   end. */
+static void take_error(struct chat *c, const char *data, size_t length)
 {
     size_t room = ERROR_MOST_BYTES - c->error_body.length;
     buf_add(&c->error_body, data, min_size(length, room));
-    if (length <= room)
-        return true;
-    c->post = NULL;
-    fail_by_status(c, status, NULL);
-    return false;
+    if (length > room && !c->expects_end)
+        http_expect_end(c->post, END_WAIT_MS);
+    c->expects_end |= length > room;
 }
 
 static bool on_data(void *arg, int status, const char *data, size_t length)
 {
     struct chat *c = arg;
     struct buf parts = {0};
-    if (!is_answer(status))
-        return take_error(c, status, data, length);
+    if (!is_answer(status)) {
+        take_error(c, data, length);
+        return true;
+    }
     c->heard = true;
     enum status taken = chat_reply_take(c->reply, data, length, &parts);
     add_parts(c, &parts);
@@ -474,7 +476,7 @@ static void on_end(void *arg, const struct http_result *result)
     if (chat_reply_is_complete(c->reply))
         succeed(c);
     else if (result->status != 0 && !is_answer(result->status))
-        fail_by_status(c, result->status, result);
+        fail_by_status(c, result);
     else
         fail_by_end(c, result);
 }
