@@ -307,6 +307,27 @@ def a_busy_provider_says_when_the_next_attempt_may_come(leat):
     _end(task.ask(feature), "failed", reason="provider_busy", retry=True, retry_after_ms=None)
 
 
+def _cut_short(*events):
+    """Server-Sent Events whose last one lacks the blank line."""
+    return Script(body="\n\n".join(f"data: {json.dumps(event)}" for event in events), content_type="text/event-stream")
+
+
+def _piece(text, finish=None):
+    return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
+
+
+def the_last_event_counts_also_where_its_end_is_missing(leat):
+    server, task = _server(leat), Task(leat)
+    server.models["whole"] = [_cut_short(_piece("Hel"), _piece("lo", "stop"))]
+    _is_whole(task.ask(_feature(_openai(server, "whole"))), "Hello")
+    server.models["poor"] = [_cut_short(_piece("Hel"), {"error": {"message": "No money."}})]
+    _end(task.ask(_feature(_openai(server, "poor"))), "failed", reason="provider_error", detail="No money.")
+    server.models["half"] = [_cut_short(_piece("Hel"), _piece("lo"))]
+    lines = task.ask(_feature(_openai(server, "half"), _openai(server, "good"), on_failure="continue"))
+    _is_whole(lines, "HelloHello there.")
+    same(server.asked[-1].body["messages"][-1]["content"], "Hello", "what the next one is to go on from")
+
+
 def the_delay_that_a_provider_asks_for_is_heard_however_much_it_says_beside(leat):
     server, task = _server(leat), Task(leat)
     server.models["m"] = [Script(status=429, retry_after="7", body="x" * 300000)]

@@ -206,14 +206,19 @@ static void add_parts(struct chat *c, const struct buf *parts)
     buf_puts(&c->lines, c->held.length > 0 ? join(c, parts->data) : parts->data);
 }
 
-/* Close what the model has left open. */
-static void add_last_parts(struct chat *c)
+/* Nothing more of it is read: what it has left open is closed. A second time nothing is. */
+static void close_reply(struct chat *c)
 {
     struct buf parts = {0};
-    if (c->reply)
-        chat_reply_end(c->reply, &parts);
+    chat_reply_end(c->reply, &parts);
     add_parts(c, &parts);
     buf_clear(&parts);
+}
+
+static void add_last_parts(struct chat *c)
+{
+    if (c->reply)
+        close_reply(c);
     buf_add(&c->lines, c->held.data, c->held.length);
     buf_clear(&c->held);
 }
@@ -301,12 +306,9 @@ static void note(struct chat *c, const struct failure *failure)
 /* Its half answer goes on with the next one. */
 static void keep_answer(struct chat *c)
 {
-    struct buf parts = {0};
+    close_reply(c);
     const struct buf *text = chat_reply_text(c->reply);
     buf_add(&c->partial, text->data, text->length);
-    chat_reply_end(c->reply, &parts);
-    add_parts(c, &parts);
-    buf_clear(&parts);
     static const char ends[] = "{\"type\":\"text-end\",";
     const char *all = buf_text(&c->lines);
     const char *last = all + c->lines.length;
@@ -456,8 +458,6 @@ static bool on_data(void *arg, int status, const char *data, size_t length)
         c->post = NULL;
         if (!buf_ok(&c->lines))
             end(c);
-        else if (complete)
-            succeed(c);
         else
             fail_by_words(c, taken);
         return false;
@@ -469,14 +469,27 @@ static bool on_data(void *arg, int status, const char *data, size_t length)
     return true;
 }
 
+/* An event whose end is missing may be the one that ends the answer. */
+static void take_rest(struct chat *c)
+{
+    struct buf parts = {0};
+    chat_reply_rest(c->reply, &parts);
+    add_parts(c, &parts);
+    buf_clear(&parts);
+}
+
 static void on_end(void *arg, const struct http_result *result)
 {
     struct chat *c = arg;
     c->post = NULL;
+    if (c->heard && !chat_reply_is_complete(c->reply))
+        take_rest(c);
     if (chat_reply_is_complete(c->reply))
         succeed(c);
     else if (result->status != 0 && !is_answer(result->status))
         fail_by_status(c, result);
+    else if (*chat_reply_error(c->reply))
+        fail_by_words(c, STATUS_REFUSED);
     else
         fail_by_end(c, result);
 }

@@ -524,16 +524,21 @@ enum status chat_reply_take(struct chat_reply *r, const char *data, size_t lengt
     return r->failed = memory ? memory : r->failed;
 }
 
-void chat_reply_end(struct chat_reply *r, struct buf *out)
+void chat_reply_rest(struct chat_reply *r, struct buf *out)
 {
     struct taking taking = {.r = r, .out = out};
-    if (r->failed == STATUS_OK && !r->done) {
-        r->failed = chat_events_end(&r->events, on_event, &taking);
-        /* An event that was cut is no mistake of the server's. */
-        if (r->failed == STATUS_PROTOCOL)
-            buf_reset(&r->error);
-        out->failed |= r->failed == STATUS_NO_MEMORY;
-    }
+    if (r->failed != STATUS_OK || r->done)
+        return;
+    r->failed = chat_events_end(&r->events, on_event, &taking);
+    /* An event that was cut is no mistake of the server's. */
+    if (r->failed == STATUS_PROTOCOL)
+        buf_reset(&r->error);
+    out->failed |= r->failed == STATUS_NO_MEMORY;
+}
+
+void chat_reply_end(struct chat_reply *r, struct buf *out)
+{
+    chat_reply_rest(r, out);
     chat_parts_close(&r->parts, out);
 }
 

@@ -67,9 +67,13 @@ void chat_reply_free(struct chat_reply *r);
 MUST_CHECK enum status chat_reply_take(struct chat_reply *r, const char *data, size_t length,
                                        struct buf *out);
 
+/* chat_reply_rest(r, out): the body is over: an event whose end is missing is one, too, if it is
+   whole otherwise. It may complete the answer, or say how it failed (chat_reply_error). */
+void chat_reply_rest(struct chat_reply *r, struct buf *out);
+
 /**
  * chat_reply_end(r, out)
- * The body is over, or is read no further: close what is open. A tool call whose input is
+ * The same, where nobody has, and close what is open. A tool call whose input is
  * whole JSON becomes tool-input-available, else tool-input-error.
  */
 void chat_reply_end(struct chat_reply *r, struct buf *out);
