@@ -264,6 +264,25 @@ def a_key_goes_to_the_model_server_and_nowhere_else(leat):
         check(KEY not in file.read(), "the list of processes has no key")
 
 
+def a_key_that_a_servers_words_are_cut_in_is_not_told_in_part(leat):
+    server, task = _server(leat), Task(leat, SOME_KEY=KEY)
+    for room in (8, len(KEY) - 1):
+        server.models["m"] = [Script(status=401, body=json.dumps({"error": "x" * (300 - room) + KEY}))]
+        lines = task.ask(_feature(_openai(server, api_key_env="SOME_KEY")))
+        _end(lines, "failed", reason="provider_refused", detail="x" * (300 - room) + "[key]")
+
+
+def counts_beyond_all_reason_stay_numbers(leat):
+    server, task = _server(leat), Task(leat)
+    most = 2**63 - 1
+    server.models["m"] = [Script(usage=(most, most))]
+    server.models["n"] = [Script(body=f'data: {{"usage":{{"prompt_tokens":{most},"completion_tokens":{most}}}}}\n\n',
+                                 content_type="text/event-stream")]
+    lines = task.ask(_feature(_openai(server, "n"), _openai(server)))
+    _is_whole(lines, "Hello there.")
+    check(0 < lines[-2]["usage"]["input_tokens"] < 2**53, f"what both cost: {lines[-2]}")
+
+
 def a_key_that_is_not_there_fails_at_once_and_for_good(leat):
     server, task = _server(leat), Task(leat, BROKEN="a\r\nHost: b")
     for name in ("NOT_SET", "BROKEN"):

@@ -28,6 +28,10 @@
 #define END_WAIT_MS 2000
 /* Of the body of an answer that is none. */
 #define ERROR_MOST_BYTES 4096
+/* So much of a key's beginning is a provider's, and no secret. */
+#define KEY_TOLD_BYTES 4
+/* Of one model, as far as it is believed: sums stay numbers, also to readers with doubles. */
+#define TOKENS_MOST (INT64_C(1) << 48)
 
 /* What its models have cost together. */
 struct cost {
@@ -83,7 +87,7 @@ static void free_chat(struct chat *c)
 static void say(struct chat *c)
 {
     if (!buf_ok(&c->lines)) {
-        static const char none[] = "{\"leat\":\"failed\",\"reason\":\"no memory\"}\n";
+        static const char none[] = "{\"leat\":\"failed\",\"reason\":\"memory\"}\n";
         c->order.say(c->order.arg, none, sizeof none - 1);
     } else if (c->lines.length > 0) {
         c->order.say(c->order.arg, c->lines.data, c->lines.length);
@@ -111,8 +115,8 @@ static struct cost cost_of(const struct chat *c)
     struct chat_usage usage = chat_reply_usage(c->reply);
     cost.measured = usage.measured && (cost.measured || !cost.known);
     cost.known = true;
-    cost.input += usage.input >= 0 ? usage.input : c->question_tokens;
-    cost.output += max_i64(0, usage.output);
+    cost.input += min_i64(TOKENS_MOST, usage.input >= 0 ? usage.input : c->question_tokens);
+    cost.output += min_i64(TOKENS_MOST, max_i64(0, usage.output));
     return cost;
 }
 
@@ -270,6 +274,15 @@ struct failure {
     bool passes; /* another model, or another time, may do better */
 };
 
+/* Of a text that was cut, how much at its end begins the key. */
+static size_t cut_key(const char *text, size_t length, const char *key)
+{
+    size_t most = min_size(length, strlen(key));
+    while (most >= KEY_TOLD_BYTES && memcmp(text + length - most, key, most) != 0)
+        most--;
+    return most >= KEY_TOLD_BYTES ? most : 0;
+}
+
 /* The server's words, should it repeat the key in them. */
 static void add_without_key(struct buf *out, const char *text, const char *key)
 {
@@ -279,7 +292,9 @@ static void add_without_key(struct buf *out, const char *text, const char *key)
         buf_puts(out, "[key]");
         text = at + strlen(key);
     }
-    buf_puts(out, text);
+    size_t length = strlen(text), cut = cut_key(text, length, key);
+    buf_add(out, text, length - cut);
+    buf_puts(out, cut > 0 ? "[key]" : "");
 }
 
 static const char *key_of(const struct feature_model *model)
@@ -565,7 +580,7 @@ static void ask(struct chat *c)
         refuse(c, "question", buf_text(&wrong));
     } else if (status != STATUS_OK) {
         c->retry = true;
-        refuse(c, "no memory", status_text(status));
+        refuse(c, "memory", status_text(status));
     }
     buf_clear(&wrong);
 }

@@ -10,7 +10,7 @@
  * model has spoken, parts, {"type":"reset-step"} where they are void, and at the end
  * {"leat":"usage"}, if any model was heard, and {"leat":"done"} or {"leat":"failed"}.
  * Reasons of a failure: feature, question, provider_busy, provider_error, provider_refused,
- * provider_unreachable, provider_silent, provider_cut, stopped.
+ * provider_unreachable, provider_silent, provider_cut, memory, stopped.
  *
  * A key is read from the environment when its model is asked, and stands in nothing that is
  * said or logged.
