@@ -272,6 +272,16 @@ def a_key_that_a_servers_words_are_cut_in_is_not_told_in_part(leat):
         _end(lines, "failed", reason="provider_refused", detail="x" * (300 - room) + "[key]")
 
 
+def a_shared_process_knows_a_job_by_the_id_before_its_line(leat):
+    server, task = _server(leat), Task(leat, slots=2)
+    job, other = str(uuid.uuid4()), str(uuid.uuid4())
+    line = {"job": other, "feature": _feature(_openai(server)), "payload": {"prompt": "hi"}}
+    task.write(job + " " + json.dumps(line))
+    lines = task.answer(job)
+    _is_whole(lines, "Hello there.")
+    same(lines[0]["messageId"], job, "the message's id")
+
+
 def counts_beyond_all_reason_stay_numbers(leat):
     server, task = _server(leat), Task(leat)
     most = 2**63 - 1

@@ -2,7 +2,8 @@
  * chat_task.c: from a job's line to a chat, and from its lines to standard output.
  *
  * One loop, no threads but libcurl's for names. What is wrong with a job is said to
- * its own failure and touches no other; only a line that names no job ends the process.
+ * its own failure and touches no other; only a line that names no job, or one that is in hand, ends
+ * the process.
  *
  * While nobody reads what was said, nothing is read from model servers either.
  */
@@ -152,12 +153,13 @@ static void start_job(struct desk *d, const struct order *order, struct features
 
 /* ---- lines that come ---- */
 
+/* Of a shared process the id before the line counts. */
 static void take_id(struct order *order, const char *text)
 {
     char id[JOB_ID_SIZE];
     memcpy(id, text, sizeof id - 1);
     id[sizeof id - 1] = '\0';
-    if (id_is_uuid(id))
+    if (!*order->id && id_is_uuid(id))
         memcpy(order->id, id, sizeof id);
 }
 
@@ -221,6 +223,8 @@ static void read_job(struct desk *d, struct order *order, const char *line, size
         say_failed(d, order->id, "question", "the job's line is not a JSON object");
     } else {
         json_members(line, length, take_member, order);
+        if (!*order->id)
+            id_new(order->id); /* a shell's job has none */
         take_job(d, order);
     }
 }
@@ -259,7 +263,6 @@ static void on_line(void *arg, char *line, size_t length)
     if (d->shared) {
         take_shared_line(d, line, length);
     } else if (length > 0) {
-        id_new(order.id); /* a shell's job has none */
         read_job(d, &order, line, length);
     }
 }

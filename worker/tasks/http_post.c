@@ -332,7 +332,7 @@ static struct wire *add_wire(struct http *h, curl_socket_t fd)
     return NULL;
 }
 
-/* -1: libcurl fails whoever needs the socket. */
+/* -1: libcurl fails every request from then on, and takes no more (CURLM_ABORTED_BY_CALLBACK). */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
     struct http *h = arg;
