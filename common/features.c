@@ -15,12 +15,15 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define FILE_MOST_BYTES (1 << 20)
 #define DAY_MS INT64_C(86400000)
@@ -441,13 +444,26 @@ struct features *features_parse_one(const char *json, size_t length, struct buf 
     return f ? finish(f, read_feature(f, &place, json, length)) : NULL;
 }
 
+/* NULL: it cannot be. What is no regular file may let its reader wait, at every signal. */
+static FILE *open_file(const char *path, struct buf *error)
+{
+    struct stat stat;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    FILE *file = NULL;
+    if (fd >= 0 && fstat(fd, &stat) == 0 && !S_ISREG(stat.st_mode))
+        buf_puts(error, "is not a regular file");
+    else if (fd < 0 || !(file = fdopen(fd, "r")))
+        buf_puts(error, strerror(errno));
+    if (fd >= 0 && !file)
+        close(fd);
+    return file;
+}
+
 static bool read_file(const char *path, struct buf *text, struct buf *error)
 {
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        buf_puts(error, strerror(errno));
+    FILE *file = open_file(path, error);
+    if (!file)
         return false;
-    }
     while (text->length <= FILE_MOST_BYTES && buf_reserve(text, 16 << 10)) {
         size_t count = fread(text->data + text->length, 1, 16 << 10, file);
         if (count == 0)

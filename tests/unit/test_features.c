@@ -10,7 +10,9 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MODEL "{\"base_url\": \"http://a/v1\", \"model\": \"m\"}"
@@ -233,6 +235,28 @@ static void a_file_is_read_and_named_in_its_errors(void **state)
     unlink(path);
 }
 
+/* Who opens a pipe waits for a writer; a signal to look again must not stop a program. */
+static void what_is_no_file_is_refused_without_a_wait(void **state)
+{
+    (void)state;
+    struct buf error = {0};
+    char folder[] = "/tmp/leat-features-XXXXXX", path[60], expected[200];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/pipe", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(10);
+    assert_null(features_read(path, &error));
+    alarm(0);
+    snprintf(expected, sizeof expected, "FEATURES_FILE: %s: is not a regular file", path);
+    assert_string_equal(buf_text(&error), expected);
+    buf_reset(&error);
+    assert_null(features_read(folder, &error));
+    assert_non_null(strstr(buf_text(&error), ": is not a regular file"));
+    buf_clear(&error);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void each_of_many_is_found(void **state)
 {
     (void)state;
@@ -298,6 +322,7 @@ int main(void)
         cmocka_unit_test(a_file_cut_off_anywhere_is_refused),
         cmocka_unit_test(no_file_is_no_feature_and_one_that_is_not_there_an_error),
         cmocka_unit_test(a_file_is_read_and_named_in_its_errors),
+        cmocka_unit_test(what_is_no_file_is_refused_without_a_wait),
         cmocka_unit_test(each_of_many_is_found),
         cmocka_unit_test(the_last_owner_frees_them),
         cmocka_unit_test(without_memory_nothing_is_read_and_nothing_lost),
