@@ -165,7 +165,7 @@ void follower_size_pages(struct channel *c, size_t bytes, size_t entries);
 /* follower_end(f): leaves, and the stream ends in its regular way. */
 void follower_end(struct follower *f);
 
-/* follower_end_early(f): the same before it has all. */
+/* follower_end_early(f): the same before it has all; a stream in a dialect is broken off. */
 void follower_end_early(struct follower *f);
 
 /* follower_cut(f, why): leaves, and the connection is cut; the client may resume. */

@@ -148,9 +148,16 @@ void follower_end(struct follower *f)
     end_stream(f, true);
 }
 
+/* Who speaks a dialect takes a body that ends in its regular way for the whole answer. */
 void follower_end_early(struct follower *f)
 {
-    end_stream(f, false);
+    struct exchange *exchange = f->exchange;
+    if (f->whole || !f->render || f->render_once) {
+        end_stream(f, false);
+        return;
+    }
+    hub_leave(f);
+    exchange_abort(exchange);
 }
 
 void follower_cut(struct follower *f, const char *why)

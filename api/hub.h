@@ -135,8 +135,8 @@ void hub_abandon(struct follower *f);
 /* hub_follows(h, feature_id, chat_id, job): whether anybody follows that job here. */
 bool hub_follows(struct hub *h, const char *feature_id, const char *chat_id, const char *job);
 
-/* hub_end_some(h, most): end so many streams without their end, and whole ones by hub_on_whole;
-   who still wants one resumes elsewhere. */
+/* hub_end_some(h, most): end so many streams without their end (in a dialect: break them off), and
+   whole ones by hub_on_whole; who still wants one resumes elsewhere. */
 void hub_end_some(struct hub *h, size_t most);
 
 /* hub_followers(h): how many there are. */

@@ -276,3 +276,20 @@ def the_stream_of_any_dialect_can_be_followed_raw(leat):
     raw = gateway.client("GET", target("c")).wait_done()
     same(raw.job(), sent.job(), "the job")
     same([e.json()["type"] for e in raw.events[:-1]][:3], ["start", "start-step", "text-start"], "what stands there")
+
+
+def a_drain_breaks_off_what_speaks_a_dialect_and_ends_what_is_raw(leat):
+    """Clients of a dialect take an answer whose body ends in its regular way for a whole one."""
+    gateway = leat.gateway()
+    leat.worker(leat.task(ANSWER))
+    streams = [_openai(gateway, stream=True), _ai_sdk(gateway, "a"), _ag_ui(gateway, "b")]
+    for stream in streams:
+        stream.wait(lambda stream=stream: b"one " in stream.body, 10, "the first word")
+    streams += [gateway.get("a"), gateway.get("a", query="snapshot=1")]
+    for stream in streams[3:]:
+        stream.wait(lambda stream=stream: b"one " in stream.body, 10, "the first word")
+    gateway.stop()
+    for stream in streams:
+        until(lambda stream=stream: stream.ended, 10, "its end")
+    same([stream.ended for stream in streams], ["eof", "eof", "eof", "complete", "complete"], "how the bodies ended")
+    leat.leave("go")
