@@ -106,7 +106,7 @@ static size_t cors(const char *origin, const struct settings *settings,
     fields[1] = (struct exchange_field){"Access-Control-Allow-Origin", origin};
     fields[2] = (struct exchange_field){"Access-Control-Expose-Headers",
                                         "Leat-Job, Leat-Attached, Location, Retry-After, "
-                                        "x-workflow-run-id"};
+                                        "x-workflow-run-id, x-should-retry"};
     return 3;
 }
 

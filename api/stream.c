@@ -181,15 +181,21 @@ static void open_with(struct visit *visit, const struct resume *resume,
     }
 }
 
+/* OpenAI's clients ask again by themselves after a 500; but what failed for good has had its
+   attempts. */
 static void answer_whole(struct visit *visit, struct render *render, const char *job)
 {
     struct buf body = {0};
     int http_status;
-    const struct exchange_field fields[] = {{"Leat-Job", job}};
+    struct exchange_field fields[2];
+    size_t count = 0;
     render_whole(render, &http_status, &body);
+    if (*job)
+        fields[count++] = (struct exchange_field){"Leat-Job", job};
+    if (http_status == 500)
+        fields[count++] = (struct exchange_field){"x-should-retry", "false"};
     if (buf_ok(&body))
-        reply_json(visit->exchange, visit->gateway->settings, http_status, fields, *job ? 1 : 0,
-                   &body);
+        reply_json(visit->exchange, visit->gateway->settings, http_status, fields, count, &body);
     else
         visit_refuse(visit, PROBLEM_INTERNAL, NO_MEMORY, job);
     buf_clear(&body);

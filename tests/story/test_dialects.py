@@ -156,6 +156,16 @@ def an_answer_for_an_openai_client_that_does_not_stream_comes_whole(leat):
     check(whole.header("Leat-Job"), f"Leat-Job: {whole.headers}")
 
 
+def an_openai_client_is_told_not_to_ask_again_what_has_failed_for_good(leat):
+    """It would by itself, after each 500; the job has had its attempts."""
+    gateway = leat.gateway()
+    leat.worker(leat.task('say({"leat": "failed", "reason": "refused", "detail": "No.", "retry": False})'))
+    whole = _openai(gateway)
+    whole.wait_end()
+    same((whole.status, whole.header("x-should-retry")), (500, "false"), whole.describe())
+    same(json.loads(whole.body)["error"]["message"], "No.", "the words")
+
+
 def an_openai_client_that_hangs_up_stops_the_work_unless_another_still_follows(leat):
     gateway = leat.gateway()
     leat.worker(leat.task(ANSWER))
