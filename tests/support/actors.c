@@ -323,7 +323,13 @@ static bool end_attempt(struct step *s, int worker, int place, enum finish_how h
         return false;
     struct claim c = claim_of(worker, grip);
     struct finish in = {
-        .how = how, .last = grip->written, .reason = "reason", .detail = "detail", .retry = retry};
+        .how = how,
+        .last = grip->written,
+        .reason = "reason",
+        .detail = "detail",
+        .retry = retry,
+        .usage = "{}",
+    };
     struct finished out = rig_finish(s->rig, &c, &in);
     expect(s, out.status == STATUS_OK, "the step failed");
     if (!held) {
@@ -373,7 +379,8 @@ static bool hand_back(struct step *s, int worker, int place)
         return false;
     bool held = holds(m, grip);
     struct claim c = claim_of(worker, grip);
-    struct handed out = rig_hand_back(s->rig, &c);
+    const struct hand_back in = {.reason = "", .detail = "", .usage = "{}"};
+    struct handed out = rig_hand_back_as(s->rig, &c, &in);
     expect(s, out.status == STATUS_OK, "the step failed");
     expect(s, out.was_ours == held, "it was the worker's: %d", out.was_ours);
     s->still = !held;

@@ -64,8 +64,8 @@ static bool holds_attempts(const char *type, struct words word)
 /* What no step looks at. */
 static bool is_only_told(struct words key, struct words word)
 {
-    static const char *const names[] = {
-        "history", "words", "error", "error_detail", "taken", "sequence", "in", "due", NULL};
+    static const char *const names[] = {"history",  "words", "error", "error_detail", "taken",
+                                        "sequence", "in",    "due",   "usage:",       NULL};
     static const char *const workers[] = {"worker:", NULL}, *const jobs[] = {"job:", NULL};
     return is_one_of(word, names) || (is_one_of(key, workers) && !is_one_of(word, jobs));
 }
