@@ -55,6 +55,7 @@ struct pool {
     struct buf channel;
     struct buf types; /* as in struct claimant */
     struct queues queues;
+    size_t telling;            /* runs that keep what they used, after they were settled */
     struct features *features; /* may be NULL */
 
     struct redis *steps, *wake, *listen;
@@ -364,7 +365,7 @@ static void advance(struct pool *pool)
     bool waits_for_jobs = pool->phase == DRAINING || pool->phase == RETURNING;
     if (waits_for_jobs && pool->run_count == 0 && !claims_is_asking(pool->claims))
         enter_leaving(pool);
-    if (pool->phase == LEAVING && pool->left && crew_is_empty(pool->crew))
+    if (pool->phase == LEAVING && pool->left && crew_is_empty(pool->crew) && pool->telling == 0)
         close_all(pool);
 }
 
@@ -379,6 +380,8 @@ static void on_bound(uv_timer_t *timer)
         each_run(pool, run_give_up);
         if (pool->phase == RETURNING)
             enter_leaving(pool);
+    } else if (pool->phase == LEAVING && crew_is_empty(pool->crew)) {
+        close_all(pool);
     } else if (pool->phase == LEAVING && !pool->left) {
         pool->left = true;
         crew_kill(pool->crew);
@@ -446,6 +449,13 @@ void pool_drain(struct pool *pool)
 static void on_stopped(void *arg)
 {
     advance(arg);
+}
+
+static void on_telling(void *arg, bool begins)
+{
+    struct pool *pool = arg;
+    pool->telling += begins ? 1 : (size_t)-1;
+    advance(pool);
 }
 
 /* A process is gone: there may be room, or nobody left to wait for. */
@@ -546,6 +556,7 @@ static bool make_parts(struct pool *pool)
         .on_settled = on_settled,
         .on_forgotten = on_forgotten,
         .on_short = on_short,
+        .on_telling = on_telling,
     };
     return pool->crew && pool->claims && pool->beat && pool->writes && pool->reaper &&
            pool->scheduler && pool->runs;

@@ -121,6 +121,7 @@ static void on_usage_kept(void *arg, enum status status, bool kept)
 {
     struct run *run = arg;
     run->step = NONE;
+    run->host->on_telling(run->host->arg, false);
     log_debug("usage_kept", LOG_S("job", run->order.id), LOG_S("status", status_name(status)),
               LOG_I("kept", kept));
     release(run);
@@ -134,8 +135,10 @@ static void tell_usage(struct run *run)
         return;
     run->usage_told = true;
     if (queue_usage(run->host->queue, &run->order.holding, buf_text(&run->usage), on_usage_kept,
-                    run) == STATUS_OK)
-        run->step = USAGE;
+                    run) != STATUS_OK)
+        return;
+    run->step = USAGE;
+    run->host->on_telling(run->host->arg, true);
 }
 
 /* A step of a settled one was answered. STATUS_CLOSED: there is no connection any more. */

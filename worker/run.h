@@ -66,6 +66,8 @@ struct run_host {
     /* This worker is short of what a process needs: a job goes back, and no other should come
        for a while. */
     void (*on_short)(void *arg);
+    /* A settled one begins to keep what it used (true), or has ended that (false). */
+    void (*on_telling)(void *arg, bool begins);
 };
 
 /* run_new(host, job, task): copies job. task: of its type; NULL where nobody knows it. Gives (see

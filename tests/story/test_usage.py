@@ -66,6 +66,24 @@ signal.pause()
     same(_job(gateway, stream)["state"], "cancelled", "state")
 
 
+def a_worker_that_leaves_still_keeps_what_a_stopped_task_used(leat):
+    gateway = leat.gateway()
+    worker = leat.worker(_task(leat, """
+def stopped(number, frame):
+    use(7)
+    sys.exit(1)
+signal.signal(signal.SIGTERM, stopped)
+say({"n": 1})
+signal.pause()
+"""))
+    stream = gateway.post("c").wait_events(1)
+    worker.signal(signal.SIGTERM)
+    until(lambda: "draining" in worker.log(), 5, "it drains")
+    good(gateway.delete("c"))
+    same(worker.wait(10), 0, "exit code")
+    same(_job(gateway, stream).get("usage"), [_usage(1, 7)], "usage")
+
+
 def what_is_said_while_another_append_is_under_way_is_one_delta(leat):
     gateway = leat.gateway()
     leat.worker(_task(leat, """
