@@ -254,6 +254,11 @@ bench-scale $(SCALE): bench-%: all $(BENCH) | $(DEPS)/test $(DEPS)/run
 bench-smoke: all $(BENCH) | $(DEPS)/test $(DEPS)/run
 	@LEAT_BIN=$(OUT) bench/scale --smoke
 
+## bench-tokens: what a model's token costs, in each dialect: bench/results/tokens.md (BENCH_OPTIONS="--rounds 1")
+.PHONY: bench-tokens
+bench-tokens: all $(BENCH) | $(DEPS)/test $(DEPS)/run
+	@LEAT_BIN=$(OUT) bench/tokens $(BENCH_OPTIONS)
+
 ## bench-queue: the queue alone: bench/results/queue.md
 .PHONY: bench-queue bench-peers
 bench-queue: all $(BENCH) | $(DEPS)/test $(DEPS)/run

@@ -3,6 +3,7 @@
  * all sockets; nothing is allocated for a message.
  */
 #include "load_run.h"
+#include "tokens.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,14 +19,17 @@
 static size_t write_request(const struct run *run, const struct client *c, char *out, size_t size)
 {
     const struct load_options *o = run->o;
-    char cursor[SSE_ID_SIZE + 32] = "";
+    char cursor[SSE_ID_SIZE + 32] = "", content[96] = "";
     if (c->resumes && c->sse.id[0])
         snprintf(cursor, sizeof cursor, "Last-Event-ID: %s\r\n", c->sse.id);
+    if (o->method[0] == 'P')
+        snprintf(content, sizeof content, "%sContent-Length: %zu\r\n",
+                 *o->body ? "Content-Type: application/json\r\n" : "", strlen(o->body));
     int length = snprintf(out, size,
-                          "%s /stream?feature_id=%s&chat_id=%s-%lu HTTP/1.1\r\nHost: localhost\r\n"
-                          "%s%s\r\n",
-                          o->method, o->feature, o->prefix, (unsigned long)c->chat, cursor,
-                          o->method[0] == 'P' ? "Content-Length: 0\r\n" : "");
+                          "%s /stream?feature_id=%s&chat_id=%s-%lu&format=%s HTTP/1.1\r\n"
+                          "Host: localhost\r\n%s%s\r\n%s",
+                          o->method, o->feature, o->prefix, (unsigned long)c->chat, o->format,
+                          cursor, content, content[0] ? o->body : "");
     return (size_t)length < size ? (size_t)length : size - 1;
 }
 
@@ -175,7 +179,7 @@ static void see_message(struct run *run, struct client *c, int64_t stamp_us, uin
     run->last_us = run->now_us;
     if (stamp_us >= c->asked_us)
         caught_up(run, c);
-    else
+    else if (!run->o->tokens)
         c->behind_us = run->now_us;
     if (run->fan)
         fan_see(run, number, stamp_us);
@@ -194,11 +198,42 @@ struct arrival {
     struct client *client;
 };
 
+/* Tokens begin at 0. What is not the next one was lost, or came twice. */
+static void see_tokens(const struct arrival *a, const char *data, size_t length)
+{
+    struct witness *w = &a->client->witness;
+    struct tally *tally = &a->run->out->tally;
+    const char *at = data, *end = data + length;
+    struct token token;
+    bool has_token = false;
+    w->next += w->next == 0;
+    w->attempt = 1;
+    while (tokens_next(&at, end, &token)) {
+        uint64_t expected = w->next - 1;
+        tally->messages++;
+        tally->lost += token.number > expected ? token.number - expected : 0;
+        tally->doubled += token.number < expected;
+        if (token.number >= expected)
+            w->next = token.number + 2;
+        see_message(a->run, a->client, token.stamp_us, token.number);
+        has_token = a->client->has_first = true;
+    }
+    a->run->out->frames += has_token && a->run->phase == WINDOW;
+    if (!w->ended && tokens_are_over(data, length)) {
+        w->ended = true;
+        w->next++;
+    }
+}
+
 static void on_event(void *arg, const struct sse_reader *r, const char *data, size_t length)
 {
     struct arrival *a = arg;
     int64_t stamp_us = 0;
     uint64_t number = 0;
+    if (a->run->o->tokens) {
+        see_tokens(a, data, length);
+        return;
+    }
     if (witness_see(&a->client->witness, r, data, length, &a->run->out->tally, &stamp_us,
                     &number) != SEEN_MESSAGE)
         return;

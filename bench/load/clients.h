@@ -31,6 +31,7 @@ struct load_result {
     /* In the window: */
     double window_s;
     uint64_t messages, streams, receives, bytes;
+    uint64_t frames;             /* events with tokens */
     struct histogram latency_us; /* a message's stamp to its arrival */
     struct histogram first_us;   /* connect() to the first message */
     struct histogram done_us;    /* connect() to [DONE] */

@@ -29,6 +29,9 @@ static const struct option_row rows[] = {
     ROW("method", TEXT, method, "POST or GET of /stream (POST)"),
     ROW("feature", TEXT, feature, "feature_id of all chats (bench)"),
     ROW("prefix", TEXT, prefix, "chat_id is this, a hyphen and a number (load)"),
+    ROW("format", TEXT, format, "the dialect that is asked for (raw)"),
+    ROW("body", TEXT, body, "what is posted, JSON (nothing)"),
+    ROW("tokens", FLAG, tokens, "count the tokens of bench/model_server.c, in any dialect"),
     ROW("chats", SIZE, chats, "numbers in use; 0: every stream has its own (0)"),
     ROW("messages", SIZE, messages, "a whole stream has so many; 0: unknown (0)"),
     ROW("rate", SIZE, rate, "clients begin at so many a second; 0: at once (0)"),
@@ -111,6 +114,8 @@ void load_options_read(struct load_options *o, int argc, char **argv)
                                .method = "POST",
                                .feature = "bench",
                                .prefix = "load",
+                               .format = "raw",
+                               .body = "",
                                .settle_s = 1,
                                .window_s = 5,
                                .timeout_s = 30};

@@ -20,10 +20,10 @@ struct watched {
 
 struct load_options {
     size_t port, clients, chats, sources, rate;
-    const char *method, *feature, *prefix;
+    const char *method, *feature, *prefix, *format, *body;
     size_t messages;
     double settle_s, window_s, timeout_s;
-    bool again, resume, cut, fan, leave, announce;
+    bool again, resume, cut, fan, leave, announce, tokens;
     struct watched watched[WATCHED_MOST];
     size_t watched_count;
 };

@@ -19,9 +19,10 @@ static void print_window(const struct load_options *o, const struct load_result 
     double window_s = r->window_s > 0 ? r->window_s : 1;
     printf("{\"clients\": %zu, \"window_s\": %.3f, \"streams\": %" PRIu64
            ", \"streams_per_s\": %.1f, \"events\": %" PRIu64 ", \"events_per_s\": %.1f, "
-           "\"receives\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"open_at_end\": %" PRIu64,
+           "\"receives\": %" PRIu64 ", \"frames\": %" PRIu64 ", \"bytes\": %" PRIu64
+           ", \"open_at_end\": %" PRIu64,
            o->clients, r->window_s, r->streams, (double)r->streams / window_s, r->messages,
-           (double)r->messages / window_s, r->receives, r->bytes, r->open_at_end);
+           (double)r->messages / window_s, r->receives, r->frames, r->bytes, r->open_at_end);
     print_spread("latency_us", &r->latency_us);
     print_spread("first_us", &r->first_us);
     print_spread("done_us", &r->done_us);
