@@ -282,9 +282,14 @@ static bool is_our_key(const unsigned char *at, const unsigned char *end)
     return at == end;
 }
 
+static bool is_space(unsigned char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void skip_space(struct scan *s)
 {
-    while (at_byte(s, " \t\r\n"))
+    while (s->at < s->end && is_space(*s->at))
         s->at++;
 }
 
@@ -491,12 +496,20 @@ static void read_name(const unsigned char *at, const unsigned char *end, struct 
     size_t used = 0;
     while (*at != '"') {
         char character[4];
-        size_t length = read_character(&at, end, character);
+        size_t length = 1;
+        /* Nearly all names are letters: those need no look at what they stand for. */
+        if (is_plain(*at))
+            character[0] = (char)*at++;
+        else
+            length = read_character(&at, end, character);
         if (used + length >= JSON_NAME_SIZE) {
             member->name_too_long = true;
             break;
         }
-        memcpy(member->name + used, character, length);
+        if (length == 1)
+            member->name[used] = character[0];
+        else
+            memcpy(member->name + used, character, length);
         used += length;
     }
     member->name[used] = '\0';
