@@ -10,11 +10,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define KEPT_BYTES (4 << 20) /* of freed memory */
 
 static void on_signal(uv_signal_t *signal, int number)
 {
@@ -31,6 +34,15 @@ static int fail(const struct buf *error)
 {
     fprintf(stderr, "leat-worker: %s\n", buf_text(error));
     return 2;
+}
+
+/* Each step's words are made and freed in one turn: hundreds of KiB where many tasks speak. By
+   itself malloc would give them back to the system each time, and page them in again for the next
+   step. */
+static void keep_memory(void)
+{
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
 }
 
 static int help(void)
@@ -142,6 +154,7 @@ int main(int argc, char **argv)
         fail(&error);
     } else if (log_level_of(settings.log_level, &level)) {
         log_open("leat-worker", level);
+        keep_memory();
         signal(SIGPIPE, SIG_IGN);
         /* Until the pool is there to be told. */
         signal(SIGHUP, SIG_IGN);
