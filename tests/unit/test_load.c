@@ -4,6 +4,7 @@
  */
 #include "histogram.h"
 #include "http_reader.h"
+#include "tokens.h"
 #include "witness.h"
 
 #include <setjmp.h>
@@ -303,6 +304,24 @@ static void a_quantile_is_at_most_a_sixtieth_too_low(void **state)
     assert_true(histogram_quantile(&h, 1) == UINT64_MAX);
 }
 
+static void tokens_are_found_in_any_dialect(void **state)
+{
+    static const char event[] = "{\"delta\":\" ~9 ~10@1700000000000123 ~11\"}";
+    const char *at = event, *end = event + sizeof event - 1;
+    const struct token expected[] = {{9, 0}, {10, 1700000000000123}, {11, 0}};
+    struct token token;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(expected); i++) {
+        assert_true(tokens_next(&at, end, &token));
+        assert_int_equal(token.number, expected[i].number);
+        assert_int_equal(token.stamp_us, expected[i].stamp_us);
+    }
+    assert_false(tokens_next(&at, end, &token));
+    assert_true(tokens_are_over("[DONE]", 6));
+    assert_true(tokens_are_over("{\"type\":\"RUN_FINISHED\"}", 23));
+    assert_false(tokens_are_over(event, sizeof event - 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +337,7 @@ int main(void)
         cmocka_unit_test(data_of_several_lines_is_one_event),
         cmocka_unit_test(a_head_says_how_the_body_is_framed),
         cmocka_unit_test(what_is_no_http_is_refused),
+        cmocka_unit_test(tokens_are_found_in_any_dialect),
         cmocka_unit_test(a_quantile_is_at_most_a_sixtieth_too_low),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
