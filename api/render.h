@@ -107,7 +107,8 @@ void render_end(struct render *r, enum render_end how, struct buf *out);
 /**
  * render_whole(r, http_status, out)
  * After the end, of one with `whole`: the answer's body, a chat.completion or an error, and its
- * status: 200, or 500, 499 (cancelled), 504 (expired), 410 (gone, superseded).
+ * status: 200, or 400 (the task's reason is `question`: the client's mistake), 500, 499
+ * (cancelled), 504 (expired), 410 (gone, superseded).
  */
 void render_whole(struct render *r, int *http_status, struct buf *out);
 

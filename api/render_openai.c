@@ -199,6 +199,14 @@ static bool knows_usage(const struct render *r)
     return r->fold.usage.input >= 0 || r->fold.usage.output >= 0;
 }
 
+/* The task could not make a question of what the client sent: its own mistake. */
+static bool is_clients(const struct ending *ending)
+{
+    static const char word[] = "question";
+    return ending->kind == ENDING_FAILED && ending->code.length == strlen(word) &&
+           memcmp(ending->code.data, word, strlen(word)) == 0;
+}
+
 static void put_error(const struct ending *ending, struct buf *out)
 {
     /* Of a cancelled one the text is just why: a word. */
@@ -208,7 +216,8 @@ static void put_error(const struct ending *ending, struct buf *out)
     buf_puts(out, is_cancelled ? "The answer was cancelled: " : "");
     buf_add(out, text.data, text.length);
     buf_puts(out, is_cancelled ? ".\"" : "\"");
-    buf_puts(out, ",\"type\":\"server_error\",\"param\":null,\"code\":");
+    buf_printf(out, ",\"type\":\"%s\",\"param\":null,\"code\":",
+               is_clients(ending) ? "invalid_request_error" : "server_error");
     json_quote(out, ending->code.data, ending->code.length);
     buf_puts(out, "}}");
 }
@@ -251,9 +260,11 @@ static void end(struct render *r, const struct ending *ending, struct buf *out)
 
 /* ---- the whole answer ---- */
 
-static int status_of(enum ending_kind kind)
+static int status_of(const struct ending *ending)
 {
-    switch (kind) {
+    if (is_clients(ending))
+        return 400;
+    switch (ending->kind) {
     case ENDING_DONE:
         return 200;
     case ENDING_CANCELLED:
@@ -312,7 +323,7 @@ void render_whole(struct render *r, int *http_status, struct buf *out)
     struct ending ending = {.kind = r->ending.kind,
                             .code = {r->ending.code.data, r->ending.code.length},
                             .text = {r->ending.text.data, r->ending.text.length}};
-    *http_status = status_of(ending.kind);
+    *http_status = status_of(&ending);
     if (ending.kind == ENDING_DONE)
         put_completion(r, out);
     else

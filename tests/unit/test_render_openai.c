@@ -293,6 +293,10 @@ static void whole_answers_that_failed_have_a_status(void **state)
     begin_with((struct render_options){.whole = true});
     render_end(render, RENDER_GONE, &out);
     assert_whole(410, ERROR("Nothing is left of this answer.", "gone"));
+    begin_with((struct render_options){.whole = true});
+    assert_true(script_end(render, ENTRY_FAILED, "question", "messages is empty.", &out));
+    assert_whole(400, "{\"error\":{\"message\":\"messages is empty.\",\"type\":"
+                      "\"invalid_request_error\",\"param\":null,\"code\":\"question\"}}");
 }
 
 static void a_whole_answer_has_a_bound(void **state)
