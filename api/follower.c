@@ -298,12 +298,11 @@ static const struct frame *span_from(const struct frames *frames, uint64_t next,
     return last;
 }
 
-/* Whether it has the frame, or need not have it. The marker of its own job ends only the others:
-   the first one may be gone (a claim trims it) before the channel knew of the job. */
-static bool passes_over(const struct follower *f, const struct frame *frame)
+/* The marker of its own job ends the others, who did not know of that: the first one may be gone (a
+   claim trims it) before the channel knew of the job. To itself it may be a `reset`. */
+static bool is_own_marker(const struct follower *f, const struct frame *frame)
 {
-    return entry_id_compare(frame->id, f->at) <= 0 ||
-           (frame->ends == FRAME_ENDS_OTHERS && strcmp(f->job, f->channel->job) == 0);
+    return frame->ends == FRAME_ENDS_OTHERS && strcmp(f->job, f->channel->job) == 0;
 }
 
 /* NULL when there is nothing more for it yet. */
@@ -311,11 +310,8 @@ static const struct frame *frame_for(struct follower *f)
 {
     const struct frames *frames = &f->channel->frames;
     const struct frame *frame;
-    while ((frame = frames_at(frames, f->next)) && passes_over(f, frame)) {
-        if (entry_id_compare(frame->id, f->at) > 0)
-            f->at = frame->id;
+    while ((frame = frames_at(frames, f->next)) && entry_id_compare(frame->id, f->at) <= 0)
         f->next++;
-    }
     return frame;
 }
 
@@ -499,11 +495,14 @@ void follower_pump(struct follower *f)
             f->live = false;
         if (!f->live && frames_reach(frames, f->at))
             go_live(f);
+        const struct frame *frame = f->live ? frame_for(f) : NULL;
+        if (frame && is_own_marker(f, frame))
+            f->live = false; /* a page has it in its own words */
         if (!f->live) {
             follower_want_page(f);
             return;
         }
-        if (!frame_for(f) || !send_span(f))
+        if (!frame || !send_span(f))
             return;
     }
 }
