@@ -375,8 +375,9 @@ static void take_line(struct shared *shared, enum line_kind kind, const struct l
         report_failed(seat, "", false);
     else if (kind == LINE_DONE)
         report(seat, &(struct place_report){.reason = "", .detail = "", .words = ""});
-    else
+    else if (!*shared->why)
         take_failed(seat, &line->control);
+    /* Else it says what it comes to since we end its process: it is lost with that. */
 }
 
 static void take_lines(struct shared *shared, bool at_end)

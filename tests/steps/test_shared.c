@@ -334,6 +334,7 @@ static void a_line_of_nobody_breaks_the_process(void **state)
 static void one_that_is_held_up_holds_up_its_neighbours_only_at_last(void **state)
 {
     struct world *w = *state;
+    w->shell.settings.task_stop_ms = 1000; /* the shell is to answer within it once it is read */
     start(
         w,
         "read -r id line; read -r other line; long=$(head -c 100000 /dev/zero | tr '\\0' x); "

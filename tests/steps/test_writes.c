@@ -163,6 +163,8 @@ static void what_ends_meanwhile_is_the_next_step(void **state)
     struct rig *rig = *state;
     struct writes *f = writes_new(&rig->loop, &rig->queue);
     struct ending *endings = run_jobs(rig, 4);
+    /* So that it is not answered in the turn in which it is sent. */
+    assert_cli(rig, "OK", "CLIENT PAUSE 1000 ALL");
     put_all(f, endings, 1);
     uv_run(&rig->loop, UV_RUN_NOWAIT); /* it is sent */
     assert_int_equal(endings[0].answers, 0);
@@ -284,6 +286,7 @@ static void what_is_said_meanwhile_is_the_next_step(void **state)
     struct ending *jobs = run_jobs(rig, 4);
     for (size_t i = 0; i < 4; i++)
         say(&jobs[i], 1);
+    assert_cli(rig, "OK", "CLIENT PAUSE 1000 ALL"); /* as above */
     put_messages(f, jobs, 1);
     uv_run(&rig->loop, UV_RUN_NOWAIT); /* it is sent */
     assert_false(writes_take_back(f, &jobs[0].writing));

@@ -167,7 +167,7 @@ def an_openai_client_is_told_not_to_ask_again_what_has_failed_for_good(leat):
 
 
 def an_openai_client_that_hangs_up_stops_the_work_unless_another_still_follows(leat):
-    gateway = leat.gateway()
+    gateway = leat.gateway(API_LOOPS="1")  # a loop knows of its own followers
     leat.worker(leat.task(ANSWER))
     one = _openai(gateway, [("Leat-Chat", "c")], stream=True)
     two = _openai(gateway, [("Leat-Chat", "c")], stream=True)

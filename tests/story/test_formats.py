@@ -74,7 +74,7 @@ def a_job_ends_with_its_client_though_redis_was_away_then(leat):
 
 
 def who_comes_back_keeps_the_job(leat):
-    gateway = leat.gateway()
+    gateway = leat.gateway(API_LOOPS="1")  # a loop knows of its own followers
     stream = gateway.post("c", query="cancel_on_disconnect=1").wait_head()
     job = stream.job()
     stream.close()
