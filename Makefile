@@ -26,7 +26,7 @@ $(DEPS)/%: scripts/install-deps
 
 PACKAGES := libuv hiredis libmicrohttpd libcjson uuid nettle libcurl
 FLAGS_DEPEND := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-LIBS_COMMON  := -luv -lhiredis -lcjson -luuid -lnettle
+LIBS_COMMON  := -luv -lhiredis -lcjson -luuid -lnettle -lm
 LIBS_API     := -lmicrohttpd $(LIBS_COMMON)
 LIBS_TASK    := -lcurl $(LIBS_COMMON)
 

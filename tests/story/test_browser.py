@@ -10,6 +10,7 @@ import urllib.parse
 
 from leat import FACTOR, HERE, Failed, Wire, check, limit, same, target, until
 
+HEAVY = True  # see run
 FOLDER = os.path.join(HERE, "browser")
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 

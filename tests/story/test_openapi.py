@@ -7,6 +7,7 @@ import uuid
 from calls import call, good, started
 from leat import FACTOR, HERE, check, limit, same, until
 
+HEAVY = True  # see run
 FOLDER = os.path.join(HERE, "openapi")
 NOBODY = str(uuid.uuid4())
 BIG = {"raw": '"' + "x" * 3000 + '"'}

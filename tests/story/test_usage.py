@@ -9,9 +9,8 @@ PRELUDE = r'''
 import json, os, signal, sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 order = json.loads(sys.stdin.readline())
-def say(value):
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
+def say(value):  # also out of a signal's handler, in the middle of another one
+    os.write(1, json.dumps(value).encode() + b"\n")
 def use(tokens):
     say({"leat": "usage", "usage": {"model": "m", "output_tokens": tokens, "measured": True}})
 '''
