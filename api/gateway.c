@@ -156,7 +156,7 @@ static bool make_parts(struct gateway *g)
     g->scheduler = scheduler_new(&g->loop, &g->queue);
     if (!g->hub || !g->reaper || !g->scheduler)
         return false;
-    g->hangups = hangups_new(&g->loop, g->hub, &g->queue, &g->stops);
+    g->hangups = hangups_new(&g->loop, g->settings, g->hub, &g->queue, &g->stops);
     hub_on_whole(g->hub, stream_on_whole);
     hub_on_left(g->hub, on_left, g);
     return g->hangups != NULL;

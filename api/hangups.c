@@ -1,8 +1,8 @@
 /*
  * hangups.c: one record a job, in a wheel by when it is looked at, in a table by its id.
  *
- * A record whose stop is under way is in the table only: the answer frees it, also when the
- * object is gone by then.
+ * A record that Redis owes an answer is in the table only: the answer frees it, also when it is
+ * forgotten, or the object gone, by then.
  */
 #include "hangups.h"
 
@@ -16,11 +16,13 @@
 #define SLOT_MS 100
 #define TRIES_MOST 30
 
+enum hangup_state { WAITING, ASKING, LISTENING, CANCELLING };
+
 struct hangup {
-    struct hangups *of; /* NULL: gone */
+    struct hangups *of; /* NULL: forgotten */
+    enum hangup_state state;
     struct alarm alarm;
     struct table_entry entry;
-    bool asked; /* a stop is under way */
     unsigned tries;
     char job[JOB_ID_SIZE];
     char feature_id[JOB_NAME_SIZE], chat_id[JOB_NAME_SIZE];
@@ -29,6 +31,7 @@ struct hangup {
 struct hangups {
     uv_timer_t tick; /* runs while there is any */
     struct hub *hub;
+    struct others *others;
     const struct queue *queue;
     struct stops *stops;
     struct wheel wheel;
@@ -47,6 +50,11 @@ static struct hangup *find(const struct hangups *h, const char *job)
     return entry ? CONTAINER_OF(entry, struct hangup, entry) : NULL;
 }
 
+static bool awaits_redis(const struct hangup *one)
+{
+    return one->state == ASKING || one->state == CANCELLING;
+}
+
 static void forget(struct hangup *one)
 {
     struct hangups *h = one->of;
@@ -55,21 +63,21 @@ static void forget(struct hangup *one)
     if (--h->count == 0)
         uv_timer_stop(&h->tick);
     one->of = NULL;
-    if (!one->asked)
+    if (!awaits_redis(one))
         free(one);
 }
 
-static void wait_on(struct hangup *one)
+static void enter(struct hangup *one, enum hangup_state state, int64_t wait_ms)
 {
-    wheel_set(&one->of->wheel, &one->alarm, now_ms(one->of) + HANGUPS_WAIT_MS);
+    one->state = state;
+    wheel_set(&one->of->wheel, &one->alarm, now_ms(one->of) + wait_ms);
 }
 
 static void try_again(struct hangup *one)
 {
-    if (++one->tries < TRIES_MOST) {
-        wait_on(one);
+    enter(one, WAITING, HANGUPS_WAIT_MS);
+    if (++one->tries < TRIES_MOST)
         return;
-    }
     log_warn("not_cancelled", LOG_S("job", one->job), LOG_S("why", "Redis is away"));
     forget(one);
 }
@@ -78,35 +86,49 @@ static void on_cancelled(void *arg, enum status status, const struct cancel_resu
 {
     struct hangup *one = arg;
     struct hangups *h = one->of;
-    one->asked = false;
     if (!h) {
         free(one);
-        return;
-    }
-    if (status != STATUS_OK) {
+    } else if (status != STATUS_OK) {
         try_again(one);
-        return;
+    } else {
+        if (result->found && result->was_alive) {
+            log_info("cancelled", LOG_S("job", one->job), LOG_S("why", "its client is gone"));
+            stops_note(h->stops, one->job);
+        }
+        one->state = WAITING;
+        forget(one);
     }
-    if (result->found && result->was_alive) {
-        log_info("cancelled", LOG_S("job", one->job), LOG_S("why", "its client is gone"));
-        stops_note(h->stops, one->job);
-    }
-    forget(one);
+}
+
+static void on_asked(void *arg, enum status status, const struct redisReply *reply)
+{
+    struct hangup *one = arg;
+    (void)reply;
+    if (!one->of)
+        free(one);
+    else if (status != STATUS_OK)
+        try_again(one);
+    else
+        enter(one, LISTENING, HANGUPS_ANSWER_MS);
 }
 
 static void look_at(struct hangup *one)
 {
     struct hangups *h = one->of;
+    enum status status;
     if (hub_follows(h->hub, one->feature_id, one->chat_id, one->job)) {
         forget(one);
         return;
     }
-    one->asked = true;
-    if (queue_cancel(h->queue, one->feature_id, one->chat_id, one->job, on_cancelled, one) ==
-        STATUS_OK)
-        return;
-    one->asked = false;
-    try_again(one);
+    if (one->state == LISTENING) {
+        one->state = CANCELLING;
+        status = queue_cancel(h->queue, one->feature_id, one->chat_id, one->job, on_cancelled, one);
+    } else {
+        one->state = ASKING;
+        status = others_ask(h->others, one->feature_id, one->chat_id, one->job, on_asked, one);
+    }
+    if (status != STATUS_OK)
+        try_again(one);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -142,26 +164,36 @@ void hangups_note(struct hangups *h, const char *feature_id, const char *chat_id
     struct hangup *one = find(h, job);
     if (!one)
         one = add(h, feature_id, chat_id, job);
-    if (one && !one->asked)
-        wait_on(one);
+    if (one && !awaits_redis(one))
+        enter(one, WAITING, HANGUPS_WAIT_MS);
 }
 
 void hangups_back(struct hangups *h, const char *job)
 {
     struct hangup *one = h->count > 0 ? find(h, job) : NULL;
-    if (one && !one->asked)
+    if (one && one->state != CANCELLING)
         forget(one);
+}
+
+static void on_here(void *arg, const char *job)
+{
+    struct hangups *h = arg;
+    if (h->count > 0 && find(h, job))
+        log_debug("followed_elsewhere", LOG_S("job", job));
+    hangups_back(h, job);
 }
 
 /* ---- the object ---- */
 
-struct hangups *hangups_new(uv_loop_t *loop, struct hub *hub, const struct queue *queue,
-                            struct stops *stops)
+struct hangups *hangups_new(uv_loop_t *loop, const struct settings *settings, struct hub *hub,
+                            const struct queue *queue, struct stops *stops)
 {
     struct hangups *h = calloc(1, sizeof *h);
     if (!h)
         return NULL;
-    if (!table_init(&h->jobs)) {
+    h->others = others_new(loop, settings, hub, queue->redis, on_here, h);
+    if (!h->others || !table_init(&h->jobs)) {
+        others_free(h->others);
         free(h);
         return NULL;
     }
@@ -181,7 +213,7 @@ static void on_closed(uv_handle_t *handle)
     free(h);
 }
 
-/* Those too whose stop is under way. */
+/* Those too that Redis owes an answer. */
 static void drop_all(struct hangups *h)
 {
     for (size_t i = 0; i < h->jobs.size; i++) {
@@ -195,5 +227,6 @@ void hangups_free(struct hangups *h)
     if (!h)
         return;
     drop_all(h);
+    others_free(h->others);
     uv_close((uv_handle_t *)&h->tick, on_closed);
 }

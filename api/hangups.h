@@ -3,10 +3,14 @@
  *
  * A client may wish that its leaving stops the job (cancel_on_disconnect; always so with
  * OpenAI's clients, which know no other stop). Two seconds after it has left, the job is cancelled
- * unless somebody follows it then, or came for it meanwhile: a reload is no stop.
+ * unless somebody follows it then, or came for it meanwhile: a reload is no stop. Who follows it at
+ * another loop or gateway says so when asked (others.h), within HANGUPS_ANSWER_MS.
  *
- * Only followers of this loop are known: one at another gateway, or another loop of this
- * process, does not keep the job alive.
+ *     WAITING ──2 s, nobody here──▶ ASKING ──all have the question──▶ LISTENING
+ *        ▲                             │                                 │ no answer
+ *        └──── Redis is away ──────────┴─────────────────────── CANCELLING ──▶ forgotten
+ *
+ * Somebody who came, or who is found, ends it in each state but CANCELLING.
  *
  * Thread: the loop's.
  */
@@ -14,15 +18,18 @@
 #define LEAT_HANGUPS_H
 
 #include "hub.h"
+#include "others.h"
 #include "stops.h"
 
 struct hangups;
 
 #define HANGUPS_WAIT_MS 2000
+#define HANGUPS_ANSWER_MS 300
 #define HANGUPS_MOST 16384 /* waiting at a time; beyond, jobs run to their end */
 
-/* hangups_new(loop, hub, queue, stops): gives; NULL: no memory. Borrows all. */
-MUST_CHECK struct hangups *hangups_new(uv_loop_t *loop, struct hub *hub, const struct queue *queue,
+/* hangups_new(loop, settings, hub, queue, stops): gives; NULL: no memory. Borrows all. */
+MUST_CHECK struct hangups *hangups_new(uv_loop_t *loop, const struct settings *settings,
+                                       struct hub *hub, const struct queue *queue,
                                        struct stops *stops);
 
 /* hangups_free(h): nothing is cancelled any more. The loop must turn once more. NULL is harmless.

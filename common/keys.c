@@ -32,6 +32,7 @@ static const struct {
     [KEY_QUEUES] = {"key_queues", "queues"},
     [KEY_SCHEDULES] = {"key_schedules", "schedules"},
     [KEY_SCHEDULE] = {"key_schedule", "schedule:%"},
+    [KEY_GATEWAYS] = {"key_gateways", "gateways"},
 };
 
 void key_make(struct buf *out, const char *prefix, enum key key, ...)

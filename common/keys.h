@@ -29,6 +29,7 @@ enum key {
     KEY_QUEUES,    /* queues */
     KEY_SCHEDULES, /* schedules */
     KEY_SCHEDULE,  /* schedule:<name> */
+    KEY_GATEWAYS,  /* gateways: a channel only, see api/others.h */
 };
 
 /**

@@ -13,6 +13,20 @@ static struct hub *hub;
 static struct stops stops;
 static struct hangups *hangups;
 
+static bool is_listening(void *arg)
+{
+    const struct hangups *h = arg;
+    return others_is_listening(h->others);
+}
+
+static struct hangups *made(struct hub *of, const struct queue *queue)
+{
+    struct hangups *h = hangups_new(&rig->loop, &rig->settings, of, queue, &stops);
+    assert_non_null(h);
+    assert_true(await(&rig->loop, is_listening, h, AWAIT_MS));
+    return h;
+}
+
 static int begin(void **state)
 {
     rig_fresh(state);
@@ -20,8 +34,7 @@ static int begin(void **state)
     stops = (struct stops){0};
     hub = hub_new(&rig->loop, &rig->settings, &rig->queue);
     assert_non_null(hub);
-    hangups = hangups_new(&rig->loop, hub, &rig->queue, &stops);
-    assert_non_null(hangups);
+    hangups = made(hub, &rig->queue);
     return 0;
 }
 
@@ -92,7 +105,10 @@ static void an_answer_may_come_after_the_object_has_gone(void **state)
 {
     (void)state;
     struct enqueued job = rig_put(rig, "c");
-    look_at(left(job.job));
+    struct hangup *one = left(job.job);
+    one->state = LISTENING; /* nobody has answered */
+    look_at(one);
+    assert_int_equal(one->state, CANCELLING);
     hangups_note(hangups, "f", "c", job.job); /* it is under way: nothing is to be set */
     hangups_back(hangups, job.job);           /* nor taken back */
     assert_int_equal(hangups->count, 1);
@@ -101,25 +117,131 @@ static void an_answer_may_come_after_the_object_has_gone(void **state)
     assert_true(await(&rig->loop, is_cancelled, NULL, AWAIT_MS));
 }
 
+static void who_comes_while_the_others_are_asked_keeps_it(void **state)
+{
+    (void)state;
+    struct enqueued job = rig_put(rig, "c");
+    struct hangup *one = left(job.job);
+    look_at(one);
+    assert_int_equal(one->state, ASKING);
+    hangups_back(hangups, job.job);
+    assert_int_equal(hangups->count, 0);
+    one = left(job.job); /* another record than the one whose answer is on its way */
+    look_at(one);
+    hangups_free(hangups);
+    hangups = NULL;
+    assert_int_equal(rig_look(rig, "c").state, JOB_WAITING);
+}
+
+/* Another loop's, or another gateway's: it has a hub and a connection of its own. */
+static void who_follows_elsewhere_keeps_it(void **state)
+{
+    (void)state;
+    struct enqueued job = rig_put(rig, "c");
+    struct hub *elsewhere = hub_new(&rig->loop, &rig->settings, &rig->queue);
+    struct hangups *there = made(elsewhere, &rig->queue);
+    struct follower f = {0};
+    struct chat_view view = rig_look(rig, "c");
+    snprintf(f.job, sizeof f.job, "%s", job.job);
+    assert_int_equal(hub_join(elsewhere, &f, "f", "c", &view, (struct entry_id){0}), STATUS_OK);
+    look_at(left(job.job));
+    assert_true(await(&rig->loop, are_none, NULL, AWAIT_MS));
+    assert_int_equal(rig_look(rig, "c").state, JOB_WAITING);
+    hub_leave(&f);
+    look_at(left(job.job));
+    assert_true(await(&rig->loop, is_cancelled, NULL, AWAIT_MS));
+    assert_true(await(&rig->loop, are_none, NULL, AWAIT_MS));
+    hangups_free(there);
+    hub_free(elsewhere);
+}
+
+static void say(const char *text)
+{
+    const char *words[] = {"PUBLISH", "gateways", text};
+    const size_t lengths[] = {7, 8, strlen(text)};
+    assert_int_equal(redis_send(rig->redis, 3, words, lengths, NULL, NULL), STATUS_OK);
+}
+
+static bool is_one_left(void *arg)
+{
+    (void)arg;
+    return hangups->count == 1;
+}
+
+/* What is heard comes in its order: once the last is heard, so are those before it. */
+static void what_is_not_ours_is_passed_over(void **state)
+{
+    static const char *const rubbish[] = {
+        "",
+        " ",
+        "who",
+        "here",
+        "here ",
+        "who  ",
+        "here a b",
+        "here here here here",
+        "nope",
+        "who a",
+        "who a b",
+        "here\ta",
+        "who a b c d",
+    };
+    (void)state;
+    left("a");
+    left("last");
+    for (size_t i = 0; i < sizeof rubbish / sizeof *rubbish; i++) {
+        say(rubbish[i]);
+    }
+    for (size_t length = 30; length < 400; length++) {
+        char text[420];
+        snprintf(text, sizeof text, "here %0*d", (int)length, 0);
+        say(text);
+        snprintf(text, sizeof text, "who a %0*d b", (int)length, 0);
+        say(text);
+    }
+    say("here last");
+    assert_true(await(&rig->loop, is_one_left, NULL, AWAIT_MS));
+    assert_non_null(find(hangups, "a"));
+}
+
 static void without_redis_it_is_tried_so_often_and_then_given_up(void **state)
 {
     (void)state;
     struct enqueued job = rig_put(rig, "c");
+    struct settings wrong = rig->settings;
+    wrong.redis_socket = "/nobody/listens/here";
     struct redis *away =
-        redis_new(&(struct redis_options){.loop = &rig->loop, .settings = &rig->settings});
-    const struct queue nowhere = {.redis = away, .settings = &rig->settings};
+        redis_new(&(struct redis_options){.loop = &rig->loop, .settings = &wrong, .name = "away"});
+    const struct queue nowhere = {.redis = away, .settings = &wrong};
     assert_non_null(away);
-    hangups->queue = &nowhere;
+    hangups_free(hangups);
+    hangups = made(hub, &nowhere);
     struct hangup *one = left(job.job);
     for (unsigned i = 1; i < TRIES_MOST; i++) {
+        one->state = i % 2 ? WAITING : LISTENING;
         look_at(one);
-        assert_false(one->asked);
+        assert_int_equal(one->state, WAITING);
         assert_true(wheel_is_set(&one->alarm));
         assert_int_equal(one->tries, i);
     }
     look_at(one);
     assert_int_equal(hangups->count, 0);
+    hangups_free(hangups);
+    hangups = NULL;
     redis_free(away);
+}
+
+static void who_cannot_hear_the_others_does_not_cancel(void **state)
+{
+    (void)state;
+    struct enqueued job = rig_put(rig, "c");
+    hangups_free(hangups);
+    hangups = hangups_new(&rig->loop, &rig->settings, hub, &rig->queue, &stops);
+    struct hangup *one = left(job.job); /* the loop has not turned yet: there is no connection */
+    assert_false(others_is_listening(hangups->others));
+    look_at(one);
+    assert_int_equal(one->state, WAITING);
+    assert_int_equal(one->tries, 1);
 }
 
 static void so_many_wait_and_no_more(void **state)
@@ -143,6 +265,10 @@ int main(void)
         HANGUPS_TEST(whoever_comes_back_keeps_it),
         HANGUPS_TEST(a_job_that_is_over_already_is_no_stop),
         HANGUPS_TEST(an_answer_may_come_after_the_object_has_gone),
+        HANGUPS_TEST(who_comes_while_the_others_are_asked_keeps_it),
+        HANGUPS_TEST(who_follows_elsewhere_keeps_it),
+        HANGUPS_TEST(what_is_not_ours_is_passed_over),
+        HANGUPS_TEST(who_cannot_hear_the_others_does_not_cancel),
         HANGUPS_TEST(without_redis_it_is_tried_so_often_and_then_given_up),
         HANGUPS_TEST(so_many_wait_and_no_more),
     };

@@ -167,10 +167,10 @@ def an_openai_client_is_told_not_to_ask_again_what_has_failed_for_good(leat):
 
 
 def an_openai_client_that_hangs_up_stops_the_work_unless_another_still_follows(leat):
-    gateway = leat.gateway(API_LOOPS="1")  # a loop knows of its own followers
+    gateway, other_gateway = leat.gateway(), leat.gateway()
     leat.worker(leat.task(ANSWER))
     one = _openai(gateway, [("Leat-Chat", "c")], stream=True)
-    two = _openai(gateway, [("Leat-Chat", "c")], stream=True)
+    two = _openai(other_gateway, [("Leat-Chat", "c")], stream=True)
     until(lambda: _words(one) == "one " == _words(two), 10, "both have the first word")
     one.close()
     other = _openai(gateway, [("Leat-Chat", "d")], stream=True)

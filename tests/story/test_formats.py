@@ -74,10 +74,10 @@ def a_job_ends_with_its_client_though_redis_was_away_then(leat):
 
 
 def who_comes_back_keeps_the_job(leat):
-    gateway = leat.gateway(API_LOOPS="1")  # a loop knows of its own followers
+    gateway, other = leat.gateway(), leat.gateway(API_LOOPS="2")
     stream = gateway.post("c", query="cancel_on_disconnect=1").wait_head()
     job = stream.job()
     stream.close()
-    again = gateway.get("c").wait_head()
+    again = other.get("c").wait_head()
     same(again.job(), job, "the job that it comes back to")
     stays(lambda: _state(leat, job) == "waiting", 3, "the job goes on")
