@@ -67,9 +67,12 @@ static void on_message(void *arg, const char *data, size_t length)
         answer(o, feature_id, chat_id, job);
 }
 
+/* What refuses all connections is the gateway's to say. */
 static void on_refused(void *arg, const char *words)
 {
-    (void)arg;
+    const struct others *o = arg;
+    if (!redis_is_up(o->commands))
+        return;
     log_error("others_refused", LOG_S("why", words),
               LOG_S("see", "the permission to listen to the channel \"gateways\""));
 }

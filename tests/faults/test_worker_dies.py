@@ -162,7 +162,7 @@ def lines_that_break_the_rules_fail_the_attempt_with_the_reason(leat):
 
 
 def an_attempt_that_takes_too_long_is_ended(leat):
-    leat.settings(JOB_TIMEOUT_MS=ms(500), JOB_MAX_ATTEMPTS="1")
+    leat.settings(JOB_TIMEOUT_MS=ms(3000), JOB_MAX_ATTEMPTS="1")  # its process must have begun by then
     gateway = leat.gateway()
     leat.worker(leat.task("signal.signal(signal.SIGTERM, signal.SIG_IGN)\ncount(1, 2)\nuntil('never')\n"))
     stream = gateway.post("c")

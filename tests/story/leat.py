@@ -231,12 +231,15 @@ class Leat:
     def gateway(self, **env):
         return Gateway(self, **env)
 
+    def _known_workers(self):
+        return set(self.redis("ZRANGE", "workers", 0, -1))
+
     def worker(self, tasks=None, ready=True, **env):
         """Start a worker, and wait until Redis knows of it."""
-        known = self.redis("ZCARD", "workers") if ready else 0
+        known = self._known_workers() if ready else set()
         worker = Worker(self, tasks, **env)
         if ready:
-            until(lambda: self.redis("ZCARD", "workers") > known or not worker.is_up(), 10,
+            until(lambda: self._known_workers() - known or not worker.is_up(), 10,
                   lambda: f"the worker says that it lives; its log: {worker.log()[-800:]}")
             check(worker.is_up(), lambda: f"the worker ended at start: {worker.log()[-800:]}")
         return worker

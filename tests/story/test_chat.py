@@ -476,9 +476,9 @@ def forty_seconds_of_silence_are_allowed_or_not_as_the_feature_says(leat):
     server, task = _server(leat), Task(leat, slots=2)
     gate = threading.Event()
     server.models["slow"] = [Script(wait=gate)]
+    began = time.monotonic()
     hasty = task.give(_feature(_openai(server, "slow"), first_token_timeout_ms=400))
     patient = task.give(_feature(_openai(server, "slow"), first_token_timeout_ms=40000))
-    began = time.monotonic()
     _end(task.answer(hasty), "failed", reason="provider_silent", retry=True)
     check(time.monotonic() - began >= 0.39, "no sooner than it may")
     same(task.said(patient), [], "the patient one waits")
