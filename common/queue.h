@@ -244,8 +244,8 @@ struct finish {
     bool retry;                  /* FAILED: whether another attempt makes sense */
     bool alone;                  /* FAILED, DIED: further attempts have a process of their own */
     struct finish_policy policy; /* FAILED */
-    int64_t retry_after_ms;      /* FAILED: the next attempt comes no sooner */
-    const char *usage;           /* what it used (queue_usage); NULL for none */
+    int64_t retry_after_ms; /* FAILED: the next attempt comes no sooner; a tenth later at most */
+    const char *usage;      /* what it used (queue_usage); NULL for none */
 };
 
 enum finish_outcome {

@@ -44,7 +44,9 @@ local function finish_failed(id, h, a)
         return {'ENDED', 'dead', 0, 0}
     end
     local most = math.min(tonumber(a.backoff_max), a.backoff * 2 ^ spent)
-    local delay = math.max(math.floor(most * a.jitter / 1000000), tonumber(a.least))
+    -- What a busy provider asks for it asks of all at once: spread by up to a tenth.
+    local least = math.floor(a.least * (1 + a.jitter / 10000000))
+    local delay = math.max(math.floor(most * a.jitter / 1000000), least)
     disown(id, h)
     redis.call('PERSIST', key_stream(h.feature_id, h.chat_id))
     redis.call('ZADD', key_delayed(h.queue), now + delay, id)

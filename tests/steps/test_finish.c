@@ -159,6 +159,32 @@ static void backoff_doubles_with_jitter_up_to_its_most(void **state)
     assert_true(least < 3000 && most > 3000);
 }
 
+/* A provider that is too busy says the same to all: they are not to come back all at once. */
+static void another_try_comes_no_sooner_than_was_asked_and_not_with_all_others(void **state)
+{
+    struct rig *rig = *state;
+    const struct finish busy = {.how = FINISH_FAILED,
+                                .reason = "provider_busy",
+                                .detail = "Slow down.",
+                                .retry = true,
+                                .retry_after_ms = 10000};
+    rig->settings.job_max_attempts = 100;
+    rig->settings.retry_backoff_ms = 1;
+    rig->settings.retry_backoff_max_ms = 1;
+    rig_put(rig, "c");
+    int64_t least = INT64_MAX, most = 0;
+    for (int attempt = 0; attempt < 40; attempt++) {
+        struct claim c = rig_take(rig, "w1");
+        struct finished out = rig_finish(rig, &c, &busy);
+        assert_int_equal(out.result.outcome, FINISH_AGAIN);
+        assert_in_range(out.result.delay_ms, 10000, 11000);
+        least = min_i64(least, out.result.delay_ms);
+        most = max_i64(most, out.result.delay_ms);
+        cli(rig, "ZADD queue:default:delayed 1 %s", c.id);
+    }
+    assert_true(least < 10500 && most > 10500);
+}
+
 static void the_last_try_that_fails_is_dead(void **state)
 {
     struct rig *rig = *state;
@@ -362,6 +388,7 @@ int main(void)
         RIG_TEST(done_is_refused_where_somebody_else_wrote),
         RIG_TEST(a_failed_attempt_is_delayed_and_its_messages_stay),
         RIG_TEST(backoff_doubles_with_jitter_up_to_its_most),
+        RIG_TEST(another_try_comes_no_sooner_than_was_asked_and_not_with_all_others),
         RIG_TEST(the_last_try_that_fails_is_dead),
         RIG_TEST(where_no_other_attempt_makes_sense_the_first_is_the_last),
         RIG_TEST(a_death_goes_back_to_the_head_at_once),
