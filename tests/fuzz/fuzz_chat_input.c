@@ -20,7 +20,7 @@ static void check_member(const struct chat_input *input, const struct chat_membe
 {
     const char *at = (const char *)input + member->offset;
     if (member->kind == CHAT_NAME)
-        REQUIRE(chat_input_is_name(at));
+        REQUIRE(job_is_name(at));
     else if (member->kind == CHAT_TEXT)
         REQUIRE(*at && strlen(at) < JOB_NAME_SIZE && json_is_utf8(at, strlen(at)));
 }

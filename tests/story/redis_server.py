@@ -197,7 +197,7 @@ class Redis:
 
 def fsck(redis, *arguments, prefix="", **env):
     """Run leat-fsck on it: its exit code, its findings, its summary; or what it printed (code 2)."""
-    env = {**redis.leat.base_env(), **redis.leat.shared, **redis.settings(),
+    env = {**redis.leat.base_env(), **redis.leat.shared, **redis.settings(), "REDIS_TIMEOUT_MS": "30000",
            "REDIS_SOCKET": redis.socket, "LEAT_KEY_PREFIX": prefix, **env}
     done = subprocess.run([os.path.join(BIN, "leat-fsck"), "--json", *arguments], env=env, text=True,
                           capture_output=True, stdin=subprocess.DEVNULL, timeout=60 * FACTOR)
