@@ -68,6 +68,7 @@ static void begin_drain(struct gateway *g)
              LOG_I("followers", hub_followers(g->hub)));
     g->drain_end_ms = (int64_t)uv_now(&g->loop) + g->settings->api_drain_ms;
     server_drain(g->server);
+    hangups_drop(g->hangups);
     g->drain_followers = hub_followers(g->hub);
     uv_timer_start(&g->drain, on_drain, 0, DRAIN_LOOK_MS);
 }

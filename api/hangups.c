@@ -1,7 +1,7 @@
 /*
  * hangups.c: one record a job, in a wheel by when it is looked at, in a table by its id.
  *
- * A record that Redis owes an answer is in the table only: the answer frees it, also when it is
+ * A record whose stop is under way is in the table only: the answer frees it, also when it is
  * forgotten, or the object gone, by then.
  */
 #include "hangups.h"
@@ -15,6 +15,7 @@
 
 #define SLOT_MS 100
 #define TRIES_MOST 30
+#define ROUNDS 2 /* of asking */
 
 enum hangup_state { WAITING, ASKING, LISTENING, CANCELLING };
 
@@ -24,6 +25,8 @@ struct hangup {
     struct alarm alarm;
     struct table_entry entry;
     unsigned tries;
+    unsigned rounds;    /* without an answer */
+    unsigned listening; /* by which the answer would be heard */
     char job[JOB_ID_SIZE];
     char feature_id[JOB_NAME_SIZE], chat_id[JOB_NAME_SIZE];
 };
@@ -50,11 +53,6 @@ static struct hangup *find(const struct hangups *h, const char *job)
     return entry ? CONTAINER_OF(entry, struct hangup, entry) : NULL;
 }
 
-static bool awaits_redis(const struct hangup *one)
-{
-    return one->state == ASKING || one->state == CANCELLING;
-}
-
 static void forget(struct hangup *one)
 {
     struct hangups *h = one->of;
@@ -63,7 +61,7 @@ static void forget(struct hangup *one)
     if (--h->count == 0)
         uv_timer_stop(&h->tick);
     one->of = NULL;
-    if (!awaits_redis(one))
+    if (one->state != CANCELLING)
         free(one);
 }
 
@@ -75,10 +73,12 @@ static void enter(struct hangup *one, enum hangup_state state, int64_t wait_ms)
 
 static void try_again(struct hangup *one)
 {
+    one->rounds = 0;
     enter(one, WAITING, HANGUPS_WAIT_MS);
     if (++one->tries < TRIES_MOST)
         return;
-    log_warn("not_cancelled", LOG_S("job", one->job), LOG_S("why", "Redis is away"));
+    log_warn("not_cancelled", LOG_S("job", one->job),
+             LOG_S("why", "Redis is away, or the other gateways cannot be asked"));
     forget(one);
 }
 
@@ -100,35 +100,36 @@ static void on_cancelled(void *arg, enum status status, const struct cancel_resu
     }
 }
 
-static void on_asked(void *arg, enum status status, const struct redisReply *reply)
+static void cancel(struct hangup *one)
 {
-    struct hangup *one = arg;
-    (void)reply;
-    if (!one->of)
-        free(one);
-    else if (status != STATUS_OK)
+    one->state = CANCELLING;
+    if (queue_cancel(one->of->queue, one->feature_id, one->chat_id, one->job, on_cancelled, one) !=
+        STATUS_OK)
         try_again(one);
+}
+
+static void ask(struct hangup *one)
+{
+    struct hangups *h = one->of;
+    one->listening = others_listening(h->others);
+    if (others_ask(h->others, one->feature_id, one->chat_id, one->job) == STATUS_OK)
+        enter(one, ASKING, HANGUPS_HEARD_MS);
     else
-        enter(one, LISTENING, HANGUPS_ANSWER_MS);
+        try_again(one);
 }
 
 static void look_at(struct hangup *one)
 {
     struct hangups *h = one->of;
-    enum status status;
-    if (hub_follows(h->hub, one->feature_id, one->chat_id, one->job)) {
+    bool has_asked = one->state != WAITING;
+    if (hub_follows(h->hub, one->feature_id, one->chat_id, one->job))
         forget(one);
-        return;
-    }
-    if (one->state == LISTENING) {
-        one->state = CANCELLING;
-        status = queue_cancel(h->queue, one->feature_id, one->chat_id, one->job, on_cancelled, one);
-    } else {
-        one->state = ASKING;
-        status = others_ask(h->others, one->feature_id, one->chat_id, one->job, on_asked, one);
-    }
-    if (status != STATUS_OK)
+    else if (one->state == ASKING || (has_asked && one->listening != others_listening(h->others)))
         try_again(one);
+    else if (has_asked && ++one->rounds == ROUNDS)
+        cancel(one);
+    else
+        ask(one);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -164,8 +165,10 @@ void hangups_note(struct hangups *h, const char *feature_id, const char *chat_id
     struct hangup *one = find(h, job);
     if (!one)
         one = add(h, feature_id, chat_id, job);
-    if (one && !awaits_redis(one))
-        enter(one, WAITING, HANGUPS_WAIT_MS);
+    if (!one || one->state == CANCELLING)
+        return;
+    one->rounds = 0;
+    enter(one, WAITING, HANGUPS_WAIT_MS);
 }
 
 void hangups_back(struct hangups *h, const char *job)
@@ -173,14 +176,31 @@ void hangups_back(struct hangups *h, const char *job)
     struct hangup *one = h->count > 0 ? find(h, job) : NULL;
     if (one && one->state != CANCELLING)
         forget(one);
+    others_came(h->others, job);
 }
 
+/* ---- what the others ask and say ---- */
+
+static bool wants(void *arg, const char *feature_id, const char *chat_id, const char *job)
+{
+    const struct hangups *h = arg;
+    const struct hangup *one = find(h, job);
+    return (one && one->state == WAITING) || hub_follows(h->hub, feature_id, chat_id, job);
+}
+
+static void on_who(void *arg, const char *job)
+{
+    struct hangup *one = find(arg, job);
+    if (one && one->state == ASKING)
+        enter(one, LISTENING, HANGUPS_ANSWER_MS);
+}
+
+/* A client that has just left here has its two seconds, whoever was found for another. */
 static void on_here(void *arg, const char *job)
 {
-    struct hangups *h = arg;
-    if (h->count > 0 && find(h, job))
-        log_debug("followed_elsewhere", LOG_S("job", job));
-    hangups_back(h, job);
+    struct hangup *one = find(arg, job);
+    if (one && (one->state == ASKING || one->state == LISTENING))
+        forget(one);
 }
 
 /* ---- the object ---- */
@@ -191,7 +211,15 @@ struct hangups *hangups_new(uv_loop_t *loop, const struct settings *settings, st
     struct hangups *h = calloc(1, sizeof *h);
     if (!h)
         return NULL;
-    h->others = others_new(loop, settings, hub, queue->redis, on_here, h);
+    h->others = others_new(&(struct others_options){
+        .loop = loop,
+        .settings = settings,
+        .commands = queue->redis,
+        .arg = h,
+        .wants = wants,
+        .on_who = on_who,
+        .on_here = on_here,
+    });
     if (!h->others || !table_init(&h->jobs)) {
         others_free(h->others);
         free(h);
@@ -214,7 +242,7 @@ static void on_closed(uv_handle_t *handle)
 }
 
 /* Those too that Redis owes an answer. */
-static void drop_all(struct hangups *h)
+void hangups_drop(struct hangups *h)
 {
     for (size_t i = 0; i < h->jobs.size; i++) {
         while (h->jobs.buckets[i])
@@ -226,7 +254,7 @@ void hangups_free(struct hangups *h)
 {
     if (!h)
         return;
-    drop_all(h);
+    hangups_drop(h);
     others_free(h->others);
     uv_close((uv_handle_t *)&h->tick, on_closed);
 }

@@ -4,13 +4,16 @@
  * A client may wish that its leaving stops the job (cancel_on_disconnect; always so with
  * OpenAI's clients, which know no other stop). Two seconds after it has left, the job is cancelled
  * unless somebody follows it then, or came for it meanwhile: a reload is no stop. Who follows it at
- * another loop or gateway says so when asked (others.h), within HANGUPS_ANSWER_MS.
+ * another loop or gateway, or has left it there within two seconds, says so when asked (others.h).
  *
- *     WAITING ──2 s, nobody here──▶ ASKING ──all have the question──▶ LISTENING
- *        ▲                             │                                 │ no answer
- *        └──── Redis is away ──────────┴─────────────────────── CANCELLING ──▶ forgotten
+ *     WAITING ──2 s, nobody here──▶ ASKING ──the question is heard──▶ LISTENING ──no answer──┐
+ *        ▲                          │    ▲                                │                  │
+ *        │    not heard for 1 s,    │    └──────── the first time ────────┘                  ▼
+ *        └── or Redis was away ─────┴─────────────────┴──────────────────────────── CANCELLING ──▶
+ * forgotten
  *
- * Somebody who came, or who is found, ends it in each state but CANCELLING.
+ * Asked twice, since one answer may come late. Somebody who came here ends it in each state but
+ * CANCELLING, somebody who is found elsewhere in ASKING and LISTENING.
  *
  * Thread: the loop's.
  */
@@ -24,7 +27,8 @@
 struct hangups;
 
 #define HANGUPS_WAIT_MS 2000
-#define HANGUPS_ANSWER_MS 300
+#define HANGUPS_HEARD_MS 1000
+#define HANGUPS_ANSWER_MS 200
 #define HANGUPS_MOST 16384 /* waiting at a time; beyond, jobs run to their end */
 
 /* hangups_new(loop, settings, hub, queue, stops): gives; NULL: no memory. Borrows all. */
@@ -42,5 +46,8 @@ void hangups_note(struct hangups *h, const char *feature_id, const char *chat_id
 
 /* hangups_back(h, job): somebody came for it. */
 void hangups_back(struct hangups *h, const char *job);
+
+/* hangups_drop(h): forget all: on the way down clients leave because of us. */
+void hangups_drop(struct hangups *h);
 
 #endif

@@ -1,6 +1,9 @@
 /*
  * others.c: what comes over the channel may be anybody's; what does not look like ours is passed
  * over.
+ *
+ * The connection is up before its SUBSCRIBE is answered, and one that may not listen is up for a
+ * moment again and again. So what counts is that a question of one's own was heard.
  */
 #include "others.h"
 
@@ -12,29 +15,62 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct others {
-    struct hub *hub;
-    struct redis *commands, *listen;
-    struct buf channel;
-    others_here_fn *on_here;
-    void *arg;
+struct asked {
+    int64_t at_ms;
+    char job[JOB_ID_SIZE];
 };
 
-static enum status tell(struct others *o, const char *text, redis_reply_fn *fn, void *arg)
+struct others {
+    struct others_options options;
+    struct redis *listen;
+    struct buf channel;
+    unsigned connections; /* so many there have been */
+    int64_t settled_ms;   /* when the one that is up may be trusted */
+    bool refused;         /* told, and nothing was heard since */
+    struct asked *memory; /* a ring */
+    size_t newest;        /* in it */
+};
+
+static int64_t now_ms(const struct others *o)
+{
+    return (int64_t)uv_now(o->options.loop);
+}
+
+static enum status tell(struct others *o, const char *text)
 {
     const char *words[] = {"PUBLISH", buf_text(&o->channel), text};
     const size_t lengths[] = {strlen(words[0]), strlen(words[1]), strlen(words[2])};
-    return redis_send(o->commands, 3, words, lengths, fn, arg);
+    return redis_send(o->options.commands, 3, words, lengths, NULL, NULL);
 }
 
-static void answer(struct others *o, const char *feature_id, const char *chat_id, const char *job)
+static void answer(struct others *o, const char *job)
 {
     char text[sizeof "here " + JOB_ID_SIZE];
-    if (!hub_follows(o->hub, feature_id, chat_id, job))
-        return;
     snprintf(text, sizeof text, "here %s", job);
-    if (tell(o, text, NULL, NULL) != STATUS_OK)
+    if (tell(o, text) != STATUS_OK)
         log_warn("not_told", LOG_S("job", job), LOG_S("why", "Redis is away"));
+}
+
+static void remember(struct others *o, const char *job)
+{
+    o->newest = (o->newest + 1) % OTHERS_MEMORY;
+    struct asked *asked = &o->memory[o->newest];
+    asked->at_ms = now_ms(o);
+    snprintf(asked->job, sizeof asked->job, "%s", job);
+}
+
+void others_came(struct others *o, const char *job)
+{
+    int64_t since_ms = now_ms(o) - OTHERS_MEMORY_MS;
+    for (size_t back = 0; back < OTHERS_MEMORY; back++) {
+        struct asked *asked = &o->memory[(o->newest + OTHERS_MEMORY - back) % OTHERS_MEMORY];
+        if (!*asked->job || asked->at_ms < since_ms)
+            return;
+        if (strcmp(asked->job, job) == 0) {
+            answer(o, job);
+            return;
+        }
+    }
 }
 
 /* Up to the next space, or the end; NULL: there is none, or it is longer than that. */
@@ -52,65 +88,78 @@ static const char *take_word(const char *from, const char *end, char *out, size_
 static void on_message(void *arg, const char *data, size_t length)
 {
     struct others *o = arg;
+    const struct others_options *to = &o->options;
     char word[sizeof "here"], job[JOB_ID_SIZE];
     char feature_id[JOB_NAME_SIZE], chat_id[JOB_NAME_SIZE];
     const char *end = data + length;
+    o->refused = false;
     const char *at = take_word(data, end, word, sizeof word);
     at = at ? take_word(at, end, job, sizeof job) : NULL;
     if (at == end && strcmp(word, "here") == 0) {
-        o->on_here(o->arg, job);
+        to->on_here(to->arg, job);
         return;
     }
     at = at ? take_word(at, end, feature_id, sizeof feature_id) : NULL;
     at = at ? take_word(at, end, chat_id, sizeof chat_id) : NULL;
-    if (at == end && strcmp(word, "who") == 0)
-        answer(o, feature_id, chat_id, job);
+    if (at != end || strcmp(word, "who") != 0)
+        return;
+    remember(o, job);
+    if (to->wants(to->arg, feature_id, chat_id, job))
+        answer(o, job);
+    to->on_who(to->arg, job);
+}
+
+static void on_state(void *arg, bool up)
+{
+    struct others *o = arg;
+    if (!up)
+        return;
+    bool is_first = o->connections++ == 0;
+    o->settled_ms = now_ms(o) + (is_first ? 0 : OTHERS_SETTLE_MS);
 }
 
 /* What refuses all connections is the gateway's to say. */
 static void on_refused(void *arg, const char *words)
 {
-    const struct others *o = arg;
-    if (!redis_is_up(o->commands))
+    struct others *o = arg;
+    if (o->refused || !redis_is_up(o->options.commands))
         return;
-    log_error("others_refused", LOG_S("why", words),
-              LOG_S("see", "the permission to listen to the channel \"gateways\""));
+    o->refused = true;
+    log_error("others_refused", LOG_S("why", words), LOG_S("channel", buf_text(&o->channel)));
 }
 
-bool others_is_listening(const struct others *o)
+unsigned others_listening(const struct others *o)
 {
-    return redis_is_up(o->listen);
+    return redis_is_up(o->listen) && now_ms(o) >= o->settled_ms ? o->connections : 0;
 }
 
 enum status others_ask(struct others *o, const char *feature_id, const char *chat_id,
-                       const char *job, redis_reply_fn *fn, void *arg)
+                       const char *job)
 {
     char text[sizeof "who " + JOB_ID_SIZE + 2 * JOB_NAME_SIZE];
-    if (!others_is_listening(o))
+    if (others_listening(o) == 0)
         return STATUS_CLOSED;
     snprintf(text, sizeof text, "who %s %s %s", job, feature_id, chat_id);
-    return tell(o, text, fn, arg);
+    return tell(o, text);
 }
 
-struct others *others_new(uv_loop_t *loop, const struct settings *settings, struct hub *hub,
-                          struct redis *commands, others_here_fn *on_here, void *arg)
+struct others *others_new(const struct others_options *options)
 {
     struct others *o = calloc(1, sizeof *o);
     if (!o)
         return NULL;
-    o->hub = hub;
-    o->commands = commands;
-    o->on_here = on_here;
-    o->arg = arg;
-    key_make(&o->channel, settings->key_prefix, KEY_GATEWAYS);
-    if (buf_ok(&o->channel))
+    o->options = *options;
+    o->memory = calloc(OTHERS_MEMORY, sizeof *o->memory);
+    key_make(&o->channel, options->settings->key_prefix, KEY_GATEWAYS);
+    if (o->memory && buf_ok(&o->channel))
         o->listen = redis_new(&(struct redis_options){
-            .loop = loop,
-            .settings = settings,
+            .loop = options->loop,
+            .settings = options->settings,
             .name = "leat-api:others",
             .channel = buf_text(&o->channel),
             .quiet = true,
             .arg = o,
+            .on_state = on_state,
             .on_refused = on_refused,
             .on_message = on_message,
         });
@@ -127,5 +176,6 @@ void others_free(struct others *o)
         return;
     redis_free(o->listen);
     buf_clear(&o->channel);
+    free(o->memory);
     free(o);
 }

@@ -16,7 +16,7 @@ static struct hangups *hangups;
 static bool is_listening(void *arg)
 {
     const struct hangups *h = arg;
-    return others_is_listening(h->others);
+    return others_listening(h->others) != 0;
 }
 
 static struct hangups *made(struct hub *of, const struct queue *queue)
@@ -66,6 +66,25 @@ static struct hangup *left(const char *job)
     return one;
 }
 
+static void asked_in_vain(struct hangup *one)
+{
+    one->listening = others_listening(one->of->others);
+    one->rounds = ROUNDS - 1;
+    enter(one, LISTENING, HANGUPS_ANSWER_MS);
+}
+
+/* All others have the first question. */
+static bool is_second_heard(void *arg)
+{
+    const struct hangup *one = arg;
+    return one->rounds == 1 && one->state == LISTENING;
+}
+
+static bool is_heard(void *arg)
+{
+    return ((const struct hangup *)arg)->state == LISTENING;
+}
+
 /* ---- */
 
 static void a_job_that_its_client_left_is_cancelled_and_forgotten(void **state)
@@ -106,7 +125,7 @@ static void an_answer_may_come_after_the_object_has_gone(void **state)
     (void)state;
     struct enqueued job = rig_put(rig, "c");
     struct hangup *one = left(job.job);
-    one->state = LISTENING; /* nobody has answered */
+    asked_in_vain(one);
     look_at(one);
     assert_int_equal(one->state, CANCELLING);
     hangups_note(hangups, "f", "c", job.job); /* it is under way: nothing is to be set */
@@ -126,7 +145,10 @@ static void who_comes_while_the_others_are_asked_keeps_it(void **state)
     assert_int_equal(one->state, ASKING);
     hangups_back(hangups, job.job);
     assert_int_equal(hangups->count, 0);
-    one = left(job.job); /* another record than the one whose answer is on its way */
+    one = left(job.job);
+    look_at(one);
+    hangups_note(hangups, "f", "c", job.job); /* it came, and left again: the two seconds begin */
+    assert_int_equal(one->state, WAITING);
     look_at(one);
     hangups_free(hangups);
     hangups = NULL;
@@ -134,16 +156,40 @@ static void who_comes_while_the_others_are_asked_keeps_it(void **state)
 }
 
 /* Another loop's, or another gateway's: it has a hub and a connection of its own. */
+static struct hub *elsewhere;
+static struct hangups *there;
+
+static int begin_two(void **state)
+{
+    begin(state);
+    elsewhere = hub_new(&rig->loop, &rig->settings, &rig->queue);
+    assert_non_null(elsewhere);
+    there = made(elsewhere, &rig->queue);
+    return 0;
+}
+
+static int end_two(void **state)
+{
+    hangups_free(there);
+    hub_free(elsewhere);
+    return end_test(state);
+}
+
+static void join_there(struct follower *f, const char *job)
+{
+    struct chat_view view = rig_look(rig, "c");
+    *f = (struct follower){0};
+    snprintf(f->job, sizeof f->job, "%s", job);
+    assert_int_equal(hub_join(elsewhere, f, "f", "c", &view, (struct entry_id){0}), STATUS_OK);
+    hangups_back(there, job);
+}
+
 static void who_follows_elsewhere_keeps_it(void **state)
 {
     (void)state;
     struct enqueued job = rig_put(rig, "c");
-    struct hub *elsewhere = hub_new(&rig->loop, &rig->settings, &rig->queue);
-    struct hangups *there = made(elsewhere, &rig->queue);
-    struct follower f = {0};
-    struct chat_view view = rig_look(rig, "c");
-    snprintf(f.job, sizeof f.job, "%s", job.job);
-    assert_int_equal(hub_join(elsewhere, &f, "f", "c", &view, (struct entry_id){0}), STATUS_OK);
+    struct follower f;
+    join_there(&f, job.job);
     look_at(left(job.job));
     assert_true(await(&rig->loop, are_none, NULL, AWAIT_MS));
     assert_int_equal(rig_look(rig, "c").state, JOB_WAITING);
@@ -151,8 +197,60 @@ static void who_follows_elsewhere_keeps_it(void **state)
     look_at(left(job.job));
     assert_true(await(&rig->loop, is_cancelled, NULL, AWAIT_MS));
     assert_true(await(&rig->loop, are_none, NULL, AWAIT_MS));
-    hangups_free(there);
-    hub_free(elsewhere);
+}
+
+static void who_comes_elsewhere_just_then_keeps_it(void **state)
+{
+    (void)state;
+    struct enqueued job = rig_put(rig, "c");
+    struct follower f;
+    struct hangup *one = left(job.job);
+    look_at(one);
+    assert_true(await(&rig->loop, is_second_heard, one, AWAIT_MS));
+    join_there(&f, job.job);
+    assert_true(await(&rig->loop, are_none, NULL, AWAIT_MS));
+    assert_int_equal(rig_look(rig, "c").state, JOB_WAITING);
+    hub_leave(&f);
+}
+
+static void who_has_just_left_elsewhere_has_its_own_two_seconds(void **state)
+{
+    (void)state;
+    struct enqueued job = rig_put(rig, "c");
+    hangups_note(there, "f", "c", job.job);
+    look_at(left(job.job));
+    assert_true(await(&rig->loop, are_none, NULL, AWAIT_MS));
+    assert_int_equal(there->count, 1);
+    assert_int_equal(rig_look(rig, "c").state, JOB_WAITING);
+    assert_true(await(&rig->loop, is_cancelled, NULL, AWAIT_MS));
+}
+
+static void an_answer_that_could_not_be_heard_is_none(void **state)
+{
+    (void)state;
+    struct enqueued job = rig_put(rig, "c");
+    struct hangup *one = left(job.job);
+    look_at(one);
+    assert_true(await(&rig->loop, is_heard, one, AWAIT_MS));
+    one->rounds = ROUNDS - 1;
+    assert_true(cli_number(rig, "CLIENT KILL TYPE pubsub") > 0);
+    while (others_listening(hangups->others) == one->listening)
+        uv_run(&rig->loop, UV_RUN_ONCE);
+    look_at(one);
+    assert_int_equal(one->state, WAITING);
+    assert_int_equal(one->tries, 1);
+}
+
+static void a_question_that_is_not_heard_is_asked_again(void **state)
+{
+    (void)state;
+    struct enqueued job = rig_put(rig, "c");
+    struct hangup *one = left(job.job);
+    look_at(one);
+    assert_int_equal(one->state, ASKING);
+    look_at(one);
+    assert_int_equal(one->state, WAITING);
+    assert_int_equal(one->tries, 1);
 }
 
 static void say(const char *text)
@@ -188,7 +286,7 @@ static void what_is_not_ours_is_passed_over(void **state)
     };
     (void)state;
     left("a");
-    left("last");
+    enter(left("last"), ASKING, 60000);
     for (size_t i = 0; i < sizeof rubbish / sizeof *rubbish; i++) {
         say(rubbish[i]);
     }
@@ -218,7 +316,8 @@ static void without_redis_it_is_tried_so_often_and_then_given_up(void **state)
     hangups = made(hub, &nowhere);
     struct hangup *one = left(job.job);
     for (unsigned i = 1; i < TRIES_MOST; i++) {
-        one->state = i % 2 ? WAITING : LISTENING;
+        if (i % 2)
+            asked_in_vain(one);
         look_at(one);
         assert_int_equal(one->state, WAITING);
         assert_true(wheel_is_set(&one->alarm));
@@ -238,7 +337,7 @@ static void who_cannot_hear_the_others_does_not_cancel(void **state)
     hangups_free(hangups);
     hangups = hangups_new(&rig->loop, &rig->settings, hub, &rig->queue, &stops);
     struct hangup *one = left(job.job); /* the loop has not turned yet: there is no connection */
-    assert_false(others_is_listening(hangups->others));
+    assert_int_equal(others_listening(hangups->others), 0);
     look_at(one);
     assert_int_equal(one->state, WAITING);
     assert_int_equal(one->tries, 1);
@@ -257,6 +356,7 @@ static void so_many_wait_and_no_more(void **state)
 }
 
 #define HANGUPS_TEST(test) cmocka_unit_test_setup_teardown(test, begin, end_test)
+#define TWO_TEST(test) cmocka_unit_test_setup_teardown(test, begin_two, end_two)
 
 int main(void)
 {
@@ -266,7 +366,11 @@ int main(void)
         HANGUPS_TEST(a_job_that_is_over_already_is_no_stop),
         HANGUPS_TEST(an_answer_may_come_after_the_object_has_gone),
         HANGUPS_TEST(who_comes_while_the_others_are_asked_keeps_it),
-        HANGUPS_TEST(who_follows_elsewhere_keeps_it),
+        TWO_TEST(who_follows_elsewhere_keeps_it),
+        TWO_TEST(who_comes_elsewhere_just_then_keeps_it),
+        TWO_TEST(who_has_just_left_elsewhere_has_its_own_two_seconds),
+        HANGUPS_TEST(an_answer_that_could_not_be_heard_is_none),
+        HANGUPS_TEST(a_question_that_is_not_heard_is_asked_again),
         HANGUPS_TEST(what_is_not_ours_is_passed_over),
         HANGUPS_TEST(who_cannot_hear_the_others_does_not_cancel),
         HANGUPS_TEST(without_redis_it_is_tried_so_often_and_then_given_up),

@@ -45,12 +45,17 @@ def an_error_of_redis_never_removes_a_stream(leat):
 def a_user_without_channels_does_not_flood_the_log(leat):
     gateway = leat.gateway()
     leat.redis("ACL", "SETUSER", "deaf", "on", ">pw", "~*", "resetchannels", "+@all")
-    worker = leat.worker(REDIS_USERNAME="deaf", REDIS_PASSWORD="pw", TASK_MESSAGE_INTERVAL_MS="100")
+    deaf = {"REDIS_USERNAME": "deaf", "REDIS_PASSWORD": "pw"}
+    worker, deaf_gateway = leat.worker(TASK_MESSAGE_INTERVAL_MS="100", **deaf), leat.gateway(**deaf)
     gateway.post("c").wait_done()
     lines = [json.loads(line) for line in worker.log().splitlines()]
     downs = [line for line in lines if line["event"] == "redis_down"]
     same(len(downs), 1, "lines that say so in two seconds")
     check("NOPERM" in downs[0]["why"], f"and why: {downs}")
+    lines = [json.loads(line) for line in deaf_gateway.log().splitlines()]
+    refused = [line for line in lines if line["event"] == "others_refused"]
+    same(len(refused), LOOPS, "the gateway's lines that say so, one a loop")
+    same(refused[0]["channel"], "gateways", "the channel")
 
 
 def lanes_that_nobody_needs_are_given_back(leat):
