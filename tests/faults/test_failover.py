@@ -55,11 +55,6 @@ def _numbers(stream):
     return [json.loads(m)["n"] for m in View(stream).texts()]
 
 
-def _is_lost_to(worker, job):
-    lines = [json.loads(line) for line in worker.log().splitlines()]
-    return any(line["event"] == "fenced" and line["job"] == job for line in lines)
-
-
 def _tail_is_lost(leat, cut):
     two = _Installation(leat)
     left, right = two.gateways
@@ -81,7 +76,7 @@ def _tail_is_lost(leat, cut):
     same(claimed.wait_named("reset", 15).json()["reason"], "history_lost", "the lost claim")
     lost.wait_named("gone", 15)
     lost.wait_end()
-    until(lambda: _is_lost_to(two.worker, claimed.job()), 15, "the worker has lost what the new master never gave it")
+    until(lambda: two.worker.says("fenced", claimed.job()), 15, "the worker has lost what the new master never gave it")
     for chat in ("written", "claimed", "lost"):
         leat.leave(f"go-{chat}")
         leat.leave(f"end-{chat}")

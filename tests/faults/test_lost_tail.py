@@ -106,13 +106,14 @@ def a_claim_that_redis_lost_is_announced_and_made_again(leat):
     stream = gateways[0].post("c")
     stream.wait_comment("queued")
     size = os.path.getsize(redis.growing_file())
-    leat.worker(leat.task("count(1, 3)\nuntil('go')\ncount(4, 6)\nleave('runs', b'x', 'ab')\n"))
+    worker = leat.worker(leat.task("count(1, 3)\nuntil('go')\ncount(4, 6)\nleave('runs', b'x', 'ab')\n"))
     stream.wait_events(3)
     other = gateways[1].get("c").wait_events(3)
     redis.restart_without(size)
     for client in (stream, other):
         told = client.wait_named("reset", 10).json()
         same((told["job"], told["reason"]), (stream.job(), "history_lost"), "what it is told")
+    until(lambda: worker.says("fenced", stream.job()), 10, "the worker has lost the claim too")
     leat.leave("go")
     for client in (stream, other):
         client.wait_done()

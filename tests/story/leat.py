@@ -45,6 +45,11 @@ class Program:
         with open(self.log_path, errors="replace") as log:
             return log.read()
 
+    def says(self, event, job):
+        """Its log has this event of a job."""
+        lines = [json.loads(line) for line in self.log().splitlines()]
+        return any(line["event"] == event and line.get("job") == job for line in lines)
+
     def is_up(self):
         return self.popen.poll() is None
 
