@@ -71,10 +71,16 @@ static void enter(struct hangup *one, enum hangup_state state, int64_t wait_ms)
     wheel_set(&one->of->wheel, &one->alarm, now_ms(one->of) + wait_ms);
 }
 
-static void try_again(struct hangup *one)
+/* From the beginning: what was asked before counts no more. */
+static void wait_anew(struct hangup *one)
 {
     one->rounds = 0;
     enter(one, WAITING, HANGUPS_WAIT_MS);
+}
+
+static void try_again(struct hangup *one)
+{
+    wait_anew(one);
     if (++one->tries < TRIES_MOST)
         return;
     log_warn("not_cancelled", LOG_S("job", one->job),
@@ -165,10 +171,8 @@ void hangups_note(struct hangups *h, const char *feature_id, const char *chat_id
     struct hangup *one = find(h, job);
     if (!one)
         one = add(h, feature_id, chat_id, job);
-    if (!one || one->state == CANCELLING)
-        return;
-    one->rounds = 0;
-    enter(one, WAITING, HANGUPS_WAIT_MS);
+    if (one && one->state != CANCELLING)
+        wait_anew(one);
 }
 
 void hangups_back(struct hangups *h, const char *job)

@@ -4,8 +4,9 @@ import json
 from leat import Wire, check, limit, ms, same, until
 from tabs import Browser
 
-# What a task of these stories writes: an answer in typed messages, as the chat task does.
 HEAVY = True  # see run
+
+# What a task of these stories writes: an answer in typed messages, as the chat task does.
 TYPED = r'''
 question = job["payload"]["messages"][-1]["content"]
 def start():
