@@ -49,8 +49,10 @@ struct seat {
     struct place_user user; /* on_end is NULL when there is none, or it dropped the place */
     enum state state;
     struct seat *before, *behind; /* in the list of its state, oldest first */
-    int64_t until_ms;             /* STOPPING: to obey; ENDED: to be remembered. Steady */
-    struct verdict *verdict;      /* NULL: undecided, or there was no memory for its texts */
+    /* STOPPING: it was told, later by the time in which it could not answer; ENDED: it ended.
+     * Steady */
+    int64_t since_ms;
+    struct verdict *verdict; /* NULL: undecided, or there was no memory for its texts */
     bool decided;
     bool paused;
     size_t over; /* bytes passed on while it was paused */
@@ -73,8 +75,9 @@ struct shared {
     bool stray_said;
     uint64_t given;
     size_t users;
-    size_t over;       /* of all seats */
-    size_t over_seats; /* that have reached SHARED_OVER_BYTES */
+    size_t over;        /* of all seats */
+    size_t over_seats;  /* that have reached SHARED_OVER_BYTES */
+    int64_t held_up_ms; /* since when it is not read; 0: it is */
     int64_t idle_since_ms;
     uv_timer_t stops; /* until the oldest in STOPPING is overdue */
     bool timer_closed, process_closed;
@@ -124,8 +127,9 @@ static void forget(struct seat *seat)
 static void forget_old(struct shared *shared)
 {
     int64_t now = clock_steady_ms();
-    while (shared->lists[ENDED].first && (shared->lists[ENDED].first->until_ms <= now ||
-                                          shared->lists[ENDED].count > shared->slots + ENDED_MOST))
+    while (shared->lists[ENDED].first &&
+           (shared->lists[ENDED].first->since_ms + SHARED_GRACE_MS <= now ||
+            shared->lists[ENDED].count > shared->slots + ENDED_MOST))
         forget(shared->lists[ENDED].first);
 }
 
@@ -143,12 +147,23 @@ static bool is_held_up(const struct shared *shared)
     return shared->over_seats > 0 || shared->over >= SHARED_OVER_ALL_BYTES;
 }
 
+static void await_stops(struct shared *shared);
+
+/* The time in which a process is not read is nothing that a stopped job in it could have used. */
 static void apply_flow(struct shared *shared)
 {
-    if (is_held_up(shared))
+    int64_t now = clock_steady_ms(), held_up = shared->held_up_ms;
+    if (is_held_up(shared)) {
         process_pause(&shared->process);
-    else
+        shared->held_up_ms = held_up ? held_up : now;
+    } else {
         process_resume(&shared->process);
+        shared->held_up_ms = 0;
+        for (struct seat *seat = shared->lists[STOPPING].first; held_up && seat;
+             seat = seat->behind)
+            seat->since_ms += now - max_i64(seat->since_ms, held_up);
+    }
+    await_stops(shared);
 }
 
 static void count_over(struct seat *seat, size_t length)
@@ -192,25 +207,26 @@ static void break_down(struct shared *shared, const char *why)
 
 static void on_overdue(uv_timer_t *timer);
 
+static int64_t overdue_at(const struct seat *seat)
+{
+    return seat->since_ms + seat->shared->host->settings->task_stop_ms;
+}
+
 static void await_stops(struct shared *shared)
 {
     const struct seat *oldest = shared->lists[STOPPING].first;
-    if (!oldest || !shared->serving)
+    if (!oldest || !shared->serving || is_held_up(shared))
         uv_timer_stop(&shared->stops);
     else if (!uv_is_active((uv_handle_t *)&shared->stops))
         uv_timer_start(&shared->stops, on_overdue,
-                       (uint64_t)max_i64(1, oldest->until_ms - clock_steady_ms()), 0);
+                       (uint64_t)max_i64(1, overdue_at(oldest) - clock_steady_ms()), 0);
 }
 
 static void on_overdue(uv_timer_t *timer)
 {
     struct shared *shared = timer->data;
     const struct seat *oldest = shared->lists[STOPPING].first;
-    int64_t now = clock_steady_ms();
-    if (oldest && is_held_up(shared)) {
-        for (struct seat *seat = shared->lists[STOPPING].first; seat; seat = seat->behind)
-            seat->until_ms = now + shared->host->settings->task_stop_ms;
-    } else if (oldest && oldest->until_ms <= now) {
+    if (oldest && overdue_at(oldest) <= clock_steady_ms()) {
         shared->culprit_known = true;
         break_down(shared, "a job in it did not stop when it was told to");
     }
@@ -225,7 +241,7 @@ static void begin_stopping(struct seat *seat)
     if (seat->state != WORKING)
         return;
     move(seat, STOPPING);
-    seat->until_ms = clock_steady_ms() + shared->host->settings->task_stop_ms;
+    seat->since_ms = clock_steady_ms();
     int length = snprintf(line, sizeof line, "%s" STOP_WORDS, seat->id);
     if (!shared->serving)
         process_stop(&shared->process); /* it could not say that it obeys */
@@ -258,7 +274,7 @@ static void report(struct seat *seat, const struct place_report *told)
     seat->user = (struct place_user){0};
     resume(seat);
     move(seat, ENDED);
-    seat->until_ms = clock_steady_ms() + SHARED_GRACE_MS;
+    seat->since_ms = clock_steady_ms();
     if (shared_jobs(shared) == 0)
         shared->idle_since_ms = clock_steady_ms();
     await_stops(shared);
@@ -508,7 +524,7 @@ bool shared_has_room(const struct shared *shared, const char *id)
         !process_can_be_sent(&shared->process))
         return false;
     const struct seat *seat = seat_of(shared, id, strlen(id));
-    return !seat || (seat->state == ENDED && seat->until_ms <= clock_steady_ms());
+    return !seat || (seat->state == ENDED && seat->since_ms + SHARED_GRACE_MS <= clock_steady_ms());
 }
 
 enum status shared_give(struct shared *shared, const char *id, const char *line, size_t length,

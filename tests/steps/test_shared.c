@@ -334,7 +334,7 @@ static void a_line_of_nobody_breaks_the_process(void **state)
 static void one_that_is_held_up_holds_up_its_neighbours_only_at_last(void **state)
 {
     struct world *w = *state;
-    w->shell.settings.task_stop_ms = 1000; /* the shell is to answer within it once it is read */
+    w->shell.settings.task_stop_ms = 1000;
     start(
         w,
         "read -r id line; read -r other line; long=$(head -c 100000 /dev/zero | tr '\\0' x); "
@@ -353,8 +353,32 @@ static void one_that_is_held_up_holds_up_its_neighbours_only_at_last(void **stat
     place_stop(b->place, "timeout", "too long");
     turn_for(w, 2 * w->shell.settings.task_stop_ms);
     assert_true(shared_is_serving(w->shared));
+    w->shell.settings.task_stop_ms =
+        PATIENCE_MS; /* how soon the shell is heard then, is the machine's */
     place_resume(a->place);
     TURN_UNTIL(w, b->ended && a->count == 14);
+}
+
+static void who_could_not_answer_has_its_time_afterwards(void **state)
+{
+    struct world *w = *state;
+    w->shell.settings.task_stop_ms = 3000;
+    start(w, "read -r id line; read -r other line; long=$(head -c 250000 /dev/zero | tr '\\0' x); "
+             "for i in 1 2 3 4 5 6; do echo \"$id {\\\"x\\\":\\\"$long\\\"}\"; done; "
+             "read -r stopped line; sleep 1; echo \"$stopped {\\\"leat\\\":\\\"failed\\\"}\"; "
+             "read -r line");
+    struct job *a = give(w, 0, "{}\n"), *b = give(w, 1, "{}\n");
+    place_pause(a->place);
+    TURN_UNTIL(w, a->bytes >= SHARED_OVER_BYTES);
+    place_stop(b->place, "timeout", "too long");
+    /* But for a little, as long as it has to obey. */
+    turn_for(w, w->shell.settings.task_stop_ms - 200);
+    assert_int_equal(b->ended, 0);
+    place_resume(a->place);
+    TURN_UNTIL(w, b->ended);
+    assert_string_equal(buf_text(&b->reason), "timeout");
+    assert_false(b->alone);
+    assert_true(shared_is_serving(w->shared));
 }
 
 /* To a stop it says what it used, then that it ended. */
@@ -411,6 +435,7 @@ int main(void)
         SHARED_TEST(a_wrong_line_is_its_jobs_alone),
         SHARED_TEST(a_line_of_nobody_breaks_the_process),
         SHARED_TEST(one_that_is_held_up_holds_up_its_neighbours_only_at_last),
+        SHARED_TEST(who_could_not_answer_has_its_time_afterwards),
         SHARED_TEST(who_is_stopped_may_still_say_what_it_used),
         SHARED_TEST(a_failure_says_why_and_how_long_to_wait),
     };
