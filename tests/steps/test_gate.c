@@ -170,7 +170,7 @@ static void a_fin_behind_a_head_does_not_lose_its_answer(void **state)
         client_half_close(&c);
         assert_reply(&c, 200, "hello\n");
         assert_closed(&c);
-        assert_true(await_connections(0, 1000));
+        assert_true(await_connections(0, CLIENT_MS));
     }
 }
 
@@ -183,7 +183,7 @@ static void a_fin_within_a_head_is_told_so(void **state)
         assert_reply(&c, 400, "GET /hello: The request ends within its head.");
         assert_closed(&c);
     }
-    assert_true(await_connections(0, 1000));
+    assert_true(await_connections(0, CLIENT_MS));
 }
 
 static void clients_that_leave_the_gate_leave_nothing(void **state)
@@ -201,7 +201,7 @@ static void clients_that_leave_the_gate_leave_nothing(void **state)
         else
             client_close(&all[i]);
     }
-    assert_true(await_connections(0, 1000));
+    assert_true(await_connections(0, CLIENT_MS));
     int64_t end = clock_steady_ms() + 3000; /* answered ones linger until their end is read */
     while (open_descriptors() > before && clock_steady_ms() < end)
         usleep(1000);
@@ -382,7 +382,7 @@ static void few_may_wait_without_room_and_all_others_are_told_at_once(void **sta
         assert_closed(&c);
     }
     client_close(&held[0]); /* there is room again for one of those that wait */
-    assert_true(await_connections(1, 1000));
+    assert_true(await_connections(1, CLIENT_MS));
     client_send(&waiting[1], HOST "\r\n");
     assert_reply(&waiting[1], 200, "hello\n");
     client_send(&waiting[3], HOST "\r\n");
@@ -395,7 +395,7 @@ static void few_may_wait_without_room_and_all_others_are_told_at_once(void **sta
     assert_int_equal(counts().refused, MORE + 1);
     assert_int_equal(counts().timed_out, WAITING - 2);
     client_close(&held[1]);
-    assert_true(await_connections(0, 1000));
+    assert_true(await_connections(0, CLIENT_MS));
 }
 
 static void the_clients_of_one_address_are_limited_and_told_so(void **state)
@@ -495,7 +495,7 @@ static void a_drain_closes_those_without_room_too(void **state)
         assert_reply(&held[i], 200, ":\n\n");
         assert_closed(&held[i]);
     }
-    assert_true(await_connections(0, 1000));
+    assert_true(await_connections(0, CLIENT_MS));
 }
 
 static void freeing_closes_those_in_the_gate(void **state)
@@ -508,7 +508,7 @@ static void freeing_closes_those_in_the_gate(void **state)
     await_accepted(4);
     demo_end(NULL);
     for (size_t i = 0; i < 2; i++) {
-        assert_int_not_equal(client_read_end(&waiting[i], 1000), CLIENT_SILENT);
+        assert_int_not_equal(client_read_end(&waiting[i], CLIENT_MS), CLIENT_SILENT);
         client_close(&waiting[i]);
         client_close(&held[i]);
     }

@@ -849,6 +849,15 @@ static void who_is_too_far_behind_is_cut_and_may_resume(void **state)
     buf_clear(&all);
 }
 
+/* Comments that broke a client's silence. */
+static int beats(const struct client *c)
+{
+    int count = 0;
+    for (const char *at = buf_text(&c->comments); (at = strstr(at, ":\n")) != NULL; at += 2)
+        count++;
+    return count;
+}
+
 static void who_takes_nothing_for_two_heartbeats_is_cut(void **state)
 {
     (void)state;
@@ -865,10 +874,8 @@ static void who_takes_nothing_for_two_heartbeats_is_cut(void **state)
     stalled->appetite = 0;
     await_end(stalled);
     uint64_t took_ms = (uv_hrtime() - from_ns) / 1000000;
-    assert_in_range(took_ms, 200, 60000);
-#ifndef LEAT_SANITIZED
-    assert_in_range(took_ms, 200, 800);
-#endif
+    assert_in_range(took_ms, 200, AWAIT_MS);
+    assert_in_range(beats(fast), 1, 4); /* by the loop's own time, however slow the machine is */
     assert_false(stalled->over);
     assert_non_null(slow->follower); /* it moves, if only a little */
     assert_non_null(fast->follower);
@@ -877,15 +884,8 @@ static void who_takes_nothing_for_two_heartbeats_is_cut(void **state)
 
 static bool has_three_beats(void *arg)
 {
-    const struct client *c = arg;
-    const char *at = buf_text(&c->comments);
-    int beats = 0;
     turn();
-    while ((at = strstr(at, ":\n")) != NULL) {
-        beats++;
-        at += 2;
-    }
-    return beats >= 3;
+    return beats(arg) >= 3;
 }
 
 static void silence_is_broken_by_comments(void **state)
@@ -899,10 +899,7 @@ static void silence_is_broken_by_comments(void **state)
     uint64_t from_ns = uv_hrtime();
     assert_true(wait_for(has_three_beats, c));
     uint64_t took_ms = (uv_hrtime() - from_ns) / 1000000;
-    assert_in_range(took_ms, 150, 60000); /* the first one may come early */
-#ifndef LEAT_SANITIZED
-    assert_in_range(took_ms, 150, 400);
-#endif
+    assert_in_range(took_ms, 150, AWAIT_MS); /* the first one may come early */
     settle();
     assert_int_equal(closed->raw.length, 0);
     assert_int_equal(c->said.length, 0);

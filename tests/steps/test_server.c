@@ -365,7 +365,7 @@ static void fin_rst_and_half_close_are_noticed_while_a_stream_is_open(void **sta
         AWAIT(gone, (size_t)how + 1, 1000);
         AWAIT(closed, (size_t)how + 1, 1000);
     }
-    assert_true(await_connections(0, 1000));
+    assert_true(await_connections(0, CLIENT_MS));
 }
 
 static void fin_rst_and_half_close_are_noticed_while_an_answer_is_awaited(void **state)
@@ -378,7 +378,7 @@ static void fin_rst_and_half_close_are_noticed_while_an_answer_is_awaited(void *
         AWAIT(gone, (size_t)how + 1, 1000);
         AWAIT(closed, (size_t)how + 1, 1000);
     }
-    assert_true(await_connections(0, 1000));
+    assert_true(await_connections(0, CLIENT_MS));
 }
 
 static void a_fin_together_with_the_request_is_noticed(void **state)
@@ -389,7 +389,7 @@ static void a_fin_together_with_the_request_is_noticed(void **state)
         client_close(&c);
         AWAIT(closed, i, 1000);
     }
-    assert_true(await_connections(0, 1000));
+    assert_true(await_connections(0, CLIENT_MS));
 }
 
 static void a_client_that_left_leaves_no_descriptor(void **state)
@@ -411,7 +411,7 @@ static void a_client_that_left_leaves_no_descriptor(void **state)
         for (int i = 0; i < CLIENTS; i++)
             leave(&all[i], i % 2);
         AWAIT(closed, closed + CLIENTS, 5000);
-        assert_true(await_connections(1, 5000));
+        assert_true(await_connections(1, CLIENT_MS));
     }
     int64_t end = clock_steady_ms() + 1000; /* the last ones close within that turn */
     while (open_descriptors() > before + 2 && clock_steady_ms() < end)
@@ -431,7 +431,7 @@ static void a_slow_reader_that_leaves_is_noticed_while_its_rest_waits(void **sta
         leave(&c, how);
         AWAIT(closed, (size_t)how + 1, 1000);
     }
-    assert_true(await_connections(0, 1000));
+    assert_true(await_connections(0, CLIENT_MS));
 }
 
 int main(void)

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 #define JOBS 4
 
 /* What the user of one job was told. */

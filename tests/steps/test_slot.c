@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 struct world {
     struct shell_task shell;

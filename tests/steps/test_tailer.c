@@ -477,10 +477,7 @@ static void a_stream_that_vanished_is_noticed_within_the_block_time(void **state
     cli(rig, "DEL s");
     r->wanted_checks = checks + (r->tail->lane ? 2 : 1); /* a lane's may have been on its way */
     assert_true(await(&rig->loop, has_checked, r, AWAIT_MS));
-#ifndef LEAT_SANITIZED
-    assert_in_range((uv_hrtime() - from_ns) / 1000000, 0, 10 * BLOCK_MS);
-#endif
-    (void)from_ns;
+    assert_in_range((uv_hrtime() - from_ns) / 1000000, 0, 100 * BLOCK_MS);
     /* Made anew with lower ids: silence, until the owner goes back. */
     checks = r->checks;
     add("s", 4, 1, 2);

@@ -12,7 +12,7 @@
 #include "base.h"
 #include "buf.h"
 
-#define CLIENT_MS 20000
+#define CLIENT_MS 60000
 
 struct client {
     int fd;
