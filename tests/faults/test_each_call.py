@@ -266,7 +266,7 @@ def _gateway_scenario(leat, other):
                   lambda: f"the gateway dies or the stream ends: {parts[0].describe()}")
             parts[0].wait_end()
         except ConnectionError:  # a call of its own, before there was a client
-            check(proxy.struck.is_set(), "the gateway lets a client in")
+            until(proxy.struck.is_set, 10, "the gateway lets a client in")
         if not parts or View(*parts).end is None:
             cursor = parts[0].last_id if parts else None
             parts.append(other.get(chat, cursor=cursor) if cursor else other.post(chat, {"q": chat}))
