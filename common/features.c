@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define FILE_MOST_BYTES (1 << 20)
+#define EXTRA_MOST_BYTES (16 << 10)
 #define DAY_MS INT64_C(86400000)
 
 /* One feature, and what its texts point into. */
@@ -51,6 +52,7 @@ enum kind {
     KIND_CHOICE,  /* an enum, one of the words */
     KIND_STOP,
     KIND_MODELS,
+    KIND_EXTRA, /* an object of a request's members */
 };
 
 struct member {
@@ -89,6 +91,7 @@ static const struct member of_model[] = {
     {"api", KIND_CHOICE, IN_MODEL(api), 0, 0, {"openai", "ollama"}},
     {"model", KIND_TEXT, IN_MODEL(model), 1, 256, {0}},
     {"api_key_env", KIND_ENV, IN_MODEL(api_key_env), 0, 0, {0}},
+    {"extra_body", KIND_EXTRA, IN_MODEL(extra_body), 0, 0, {0}},
 };
 /* clang-format on */
 
@@ -210,6 +213,59 @@ static bool read_stop(const struct place *p, const cJSON *value, struct feature 
     return true;
 }
 
+static bool no_memory(struct buf *error)
+{
+    buf_reset(error);
+    buf_puts(error, "there is no memory left");
+    return false;
+}
+
+/* A member of a request's body that an operator may set: `inner` inside of its options. */
+static bool check_extra(const struct place *p, const cJSON *object, bool inner)
+{
+    static const char *const own[] = {"model", "messages", "stream"};
+    const cJSON *one, *other;
+    char what[160];
+    cJSON_ArrayForEach(one, object)
+    {
+        for (other = object->child; other != one && strcmp(other->string, one->string) != 0;)
+            other = other->next;
+        if (other != one) {
+            snprintf(what, sizeof what, "has %.100s twice", one->string);
+            return wrong(p, what);
+        }
+        for (size_t i = 0; i < COUNT_OF(own) && !inner; i++) {
+            if (strcmp(one->string, own[i]) == 0) {
+                snprintf(what, sizeof what, "must not have %s", own[i]);
+                return wrong(p, what);
+            }
+        }
+        if (!inner && strcmp(one->string, "options") == 0 && !check_extra(p, one, true))
+            return false;
+    }
+    return true;
+}
+
+static bool read_extra(const struct place *p, const cJSON *value, char **out)
+{
+    if (!cJSON_IsObject(value))
+        return wrong(p, "is not an object");
+    if (!check_extra(p, value, false))
+        return false;
+    *out = cJSON_PrintUnformatted(value);
+    if (!*out)
+        return no_memory(p->error);
+    return strlen(*out) <= EXTRA_MOST_BYTES || wrong(p, "has more than 16 KiB");
+}
+
+/* Ollama's options are an object, where there are any. */
+static bool has_options(const cJSON *model)
+{
+    const cJSON *extra = cJSON_GetObjectItemCaseSensitive(model, "extra_body");
+    const cJSON *options = cJSON_GetObjectItemCaseSensitive(extra, "options");
+    return !options || cJSON_IsObject(options);
+}
+
 static bool read_object(struct place *p, const struct member *members, size_t count,
                         const cJSON *object, void *out);
 
@@ -221,12 +277,14 @@ static bool read_models(struct place *p, const cJSON *value, struct feature *f)
     cJSON_ArrayForEach(one, value)
     {
         struct feature_model *model = &f->models[f->model_count++];
-        *model = (struct feature_model){FEATURE_OPENAI, "", "", ""};
+        *model = (struct feature_model){FEATURE_OPENAI, "", "", "", NULL};
         p->model = f->model_count;
         if (!read_object(p, of_model, COUNT_OF(of_model), one, model))
             return false;
         if (!*model->base_url || !*model->model)
             return wrong(p, "lacks its base_url or its model");
+        if (model->api == FEATURE_OLLAMA && !has_options(one))
+            return wrong(p, "extra_body.options is not an object");
     }
     p->model = 0;
     return true;
@@ -252,6 +310,8 @@ static bool read_member(struct place *p, const struct member *m, const cJSON *va
         return read_stop(p, value, out);
     case KIND_MODELS:
         return read_models(p, value, out);
+    case KIND_EXTRA:
+        return read_extra(p, value, at);
     }
     return false;
 }
@@ -288,13 +348,6 @@ static bool read_object(struct place *p, const struct member *members, size_t co
     }
     p->member = "";
     return true;
-}
-
-static bool no_memory(struct buf *error)
-{
-    buf_reset(error);
-    buf_puts(error, "there is no memory left");
-    return false;
 }
 
 static struct item *add_item(struct features *f)
@@ -522,6 +575,8 @@ void features_release(struct features *f)
     if (!f || atomic_fetch_sub(&f->owners, 1) > 1)
         return;
     for (size_t i = 0; i < f->count; i++) {
+        for (size_t m = 0; m < f->items[i].feature.model_count; m++)
+            cJSON_free(f->items[i].feature.models[m].extra_body);
         cJSON_Delete(f->items[i].tree);
         free(f->items[i].line);
     }

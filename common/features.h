@@ -9,7 +9,8 @@
  *             "models": [
  *                 {"base_url": "https://api.example.org/v1", "model": "large",
  *                  "api_key_env": "EXAMPLE_KEY"},
- *                 {"base_url": "http://ollama:11434", "api": "ollama", "model": "small"}],
+ *                 {"base_url": "http://ollama:11434", "api": "ollama", "model": "small",
+ *                  "extra_body": {"options": {"num_ctx": 16384}, "keep_alive": "1h"}}],
  *             "on_failure": "restart",
  *             "connect_timeout_ms": 5000, "first_token_timeout_ms": 30000,
  *             "silence_timeout_ms": 20000
@@ -18,7 +19,9 @@
  * All members are optional; one that is unknown, of a wrong type or out of bounds is an
  * error that names it by its path. `task` is the type of the feature's jobs: `chat` where
  * there are models, else generate_messages. A key never stands in the file: api_key_env
- * names the variable that holds it, in the environment of the task's worker.
+ * names the variable that holds it, in the environment of the task's worker. extra_body
+ * goes into each request to that server, before what the feature and the client say: what
+ * only this provider knows, or what is fixed for it.
  *
  * A feature's name has 1 to 64 of A-Z a-z 0-9 _ . -
  * One that is not in the file is as if there were no file. The worker hands the
@@ -53,6 +56,7 @@ struct feature_model {
     const char *base_url;    /* http:// or https://, without a slash at its end */
     const char *model;       /* as the provider calls it */
     const char *api_key_env; /* "" for none */
+    char *extra_body;        /* a JSON object, without white space; NULL for none */
 };
 
 /* Texts are its owner's, never NULL; "" and the values in brackets where not given. */

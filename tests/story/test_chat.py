@@ -357,6 +357,17 @@ def the_last_event_counts_also_where_its_end_is_missing(leat):
     same(server.asked[-1].body["messages"][-1]["content"], "Hello", "what the next one is to go on from")
 
 
+def what_the_operator_puts_into_a_request_arrives_at_that_provider(leat):
+    server, task = _server(leat), Task(leat)
+    server.models["dead"] = [Script(status=500)]
+    task.ask(_feature(_openai(server, "dead", extra_body={"top_p": 0.5, "guided_regex": "\\d+"}),
+                      _ollama(server, extra_body={"options": {"num_ctx": 16384}, "keep_alive": "1h"})),
+             {"prompt": "hi", "top_p": 1, "seed": 3})
+    first, second = (asked.body for asked in server.asked)
+    same((first["top_p"], first["guided_regex"], first["seed"]), (0.5, "\\d+", 3), "the first one's")
+    same((second["options"], second["keep_alive"]), ({"top_p": 1, "seed": 3, "num_ctx": 16384}, "1h"), "the second's")
+
+
 def the_delay_that_a_provider_asks_for_is_heard_however_much_it_says_beside(leat):
     server, task = _server(leat), Task(leat)
     server.models["m"] = [Script(status=429, retry_after="7", body="x" * 300000)]

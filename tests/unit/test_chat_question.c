@@ -22,11 +22,23 @@ static const struct feature strict = {.system = "Be kind.",
                                       .stop = {"END", "\n\n"},
                                       .stop_count = 2};
 
-static const struct feature_model openai = {FEATURE_OPENAI, "http://127.0.0.1:1/v1", "m", ""};
-static const struct feature_model ollama = {FEATURE_OLLAMA, "http://127.0.0.1:1", "m", ""};
+static const struct feature_model openai = {FEATURE_OPENAI, "http://127.0.0.1:1/v1", "m", "", NULL};
+static const struct feature_model ollama = {FEATURE_OLLAMA, "http://127.0.0.1:1", "m", "", NULL};
 static const struct feature_model openai_itself = {FEATURE_OPENAI, "https://api.openai.com/v1", "m",
-                                                   ""};
-static const struct feature_model mistral = {FEATURE_OPENAI, "https://api.mistral.ai/v1", "m", ""};
+                                                   "", NULL};
+static const struct feature_model mistral = {FEATURE_OPENAI, "https://api.mistral.ai/v1", "m", "",
+                                             NULL};
+static char openai_extra[] = "{\"top_p\":0.9,\"stream_options\":null,\"options\":{\"a\":1},"
+                             "\"chat_template_kwargs\":{\"think\":false}}";
+static const struct feature_model openai_more = {FEATURE_OPENAI, "http://127.0.0.1:1/v1", "m", "",
+                                                 openai_extra};
+static char ollama_extra[] = "{\"options\":{\"num_ctx\":16384,\"temperature\":0},\"think\":true,"
+                             "\"keep_alive\":\"1h\"}";
+static const struct feature_model ollama_more = {FEATURE_OLLAMA, "http://127.0.0.1:1", "m", "",
+                                                 ollama_extra};
+static char no_tools[] = "{\"tools\":[],\"temperature\":1,\"stop\":[],\"seed\":1,\"max_tokens\":3}";
+static const struct feature_model fixed = {FEATURE_OPENAI, "http://127.0.0.1:1/v1", "m", "",
+                                           no_tools};
 
 #define OPENAI(messages, rest)                                 \
     "{\"model\":\"m\",\"stream\":true,\"messages\":[" messages \
@@ -149,6 +161,20 @@ static const struct question questions[] = {
      "{\"prompt\":\"Hi\",\"max_completion_tokens\":5,\"seed\":1}", &plain, &mistral, "",
      "{\"model\":\"m\",\"stream\":true,\"messages\":[" USER(
          "Hi") "],\"max_tokens\":5,\"random_seed\":1}"},
+    {"what the operator puts in goes before, and in again where no name is known",
+     "{\"prompt\":\"Hi\",\"top_p\":0.1,\"seed\":1}", &plain, &openai_more, "",
+     "{\"model\":\"m\",\"stream\":true,\"messages\":[" USER(
+         "Hi") "],\"seed\":1,\"top_p\":0.9,\"stream_options\":null,\"options\":{\"a\":1},"
+               "\"chat_template_kwargs\":{\"think\":false}}"},
+    {"the same for Ollama, in its options too",
+     "{\"prompt\":\"Hi\",\"temperature\":1,\"seed\":1,\"reasoning_effort\":\"none\"}", &plain,
+     &ollama_more, "",
+     OLLAMA(USER("Hi"), "\"seed\":1,\"num_ctx\":16384,\"temperature\":0",
+            ",\"think\":true,\"keep_alive\":\"1h\"")},
+    {"what the operator puts in goes before the feature, too",
+     "{\"prompt\":\"Hi\",\"tools\":[{\"name\":\"f\"}]}", &strict, &fixed, "",
+     OPENAI(SYSTEM("Be kind.") "," USER("Hi"),
+            ",\"tools\":[],\"temperature\":1,\"stop\":[],\"seed\":1,\"max_tokens\":3")},
     {"half an answer goes along", "{\"prompt\":\"Hi\"}", &plain, &openai, "It \"is",
      OPENAI(USER("Hi") "," ASSISTANT("It \\\"is"), "")},
     {"half an answer goes along to Ollama", "{\"prompt\":\"Hi\"}", &plain, &ollama, "It is",

@@ -25,7 +25,9 @@ static const char whole[] =
     "\"temperature\": 0.25, \"max_tokens\": 800, \"seed\": 7, \"stop\": [\"END\", \"\\n\\n\"],\n"
     "\"models\": [{\"base_url\": \"https://api.example.org/v1\", \"model\": \"large\",\n"
     "\"api_key_env\": \"EXAMPLE_KEY\"}, {\"base_url\": \"http://ollama:11434\",\n"
-    "\"api\": \"ollama\", \"model\": \"small\"}], \"on_failure\": \"continue\",\n"
+    "\"api\": \"ollama\", \"model\": \"small\", \"extra_body\": {\"options\": {\"num_ctx\": "
+    "16384},\n"
+    "\"x\": [1.5, \"\\\\\"]}}], \"on_failure\": \"continue\",\n"
     "\"connect_timeout_ms\": 100, \"first_token_timeout_ms\": 200, \"silence_timeout_ms\": 300}}}";
 
 static struct features *parse(const char *text, struct buf *error)
@@ -64,6 +66,9 @@ static void every_member_is_read(void **state)
     assert_int_equal(f->models[1].api, FEATURE_OLLAMA);
     assert_string_equal(f->models[1].model, "small");
     assert_string_equal(f->models[1].api_key_env, "");
+    assert_null(f->models[0].extra_body);
+    assert_string_equal(f->models[1].extra_body,
+                        "{\"options\":{\"num_ctx\":16384},\"x\":[1.5,\"\\\\\"]}");
     assert_int_equal(f->on_failure, FEATURE_CONTINUE);
     assert_int_equal(f->connect_timeout_ms, 100);
     assert_int_equal(f->first_token_timeout_ms, 200);
@@ -162,7 +167,20 @@ static const struct {
     {"{\"features\": {\"a\": {\"models\": [{\"api_key_env\": \"sk-123\"}]}}}",
      "features.a.models[0].api_key_env: is not the name of an environment variable"},
     {"{\"features\": {\"a\": {\"models\": [{\"key\": \"k\"}]}}}",
-     "features.a.models[0].key: is not known; there are: base_url api model api_key_env"},
+     "features.a.models[0].key: is not known; there are: base_url api model api_key_env "
+     "extra_body"},
+    {"{\"features\": {\"a\": {\"models\": [{\"extra_body\": []}]}}}",
+     "features.a.models[0].extra_body: is not an object"},
+    {"{\"features\": {\"a\": {\"models\": [{\"extra_body\": {\"x\": 1, \"stream\": false}}]}}}",
+     "features.a.models[0].extra_body: must not have stream"},
+    {"{\"features\": {\"a\": {\"models\": [{\"extra_body\": {\"x\": 1, \"y\": 1, \"x\": 2}}]}}}",
+     "features.a.models[0].extra_body: has x twice"},
+    {"{\"features\": {\"a\": {\"models\": [{\"extra_body\": {\"options\": {\"n\": 1, \"n\": "
+     "1}}}]}}}",
+     "features.a.models[0].extra_body: has n twice"},
+    {"{\"features\": {\"a\": {\"models\": [{\"api\": \"ollama\", \"model\": \"m\", \"base_url\": "
+     "\"http://x\", \"extra_body\": {\"options\": 1}}]}}}",
+     "features.a.models[0]: extra_body.options is not an object"},
 };
 
 static void each_mistake_is_told_where_it_is(void **state)

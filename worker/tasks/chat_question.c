@@ -167,29 +167,55 @@ struct writing {
     const struct question *q;
     const struct feature *feature;
     struct buf *out;
-    bool first; /* the next member is the first of its object */
+    bool first;              /* the next member is the first of its object */
+    struct chat_value fixed; /* members that the operator put into this object */
 };
 
-static void put_name(struct writing *w, const char *name)
+/* False: the operator has put it there. */
+static bool put_name(struct writing *w, const char *name)
 {
+    if (chat_value_find(&w->fixed, name).length > 0)
+        return false;
     buf_puts(w->out, w->first ? "\"" : ",\"");
     buf_puts(w->out, name);
     buf_puts(w->out, "\":");
     w->first = false;
+    return true;
 }
 
 static void put_value(struct writing *w, const char *name, const struct chat_value *value)
 {
-    if (value->length == 0)
-        return;
-    put_name(w, name);
-    chat_value_compact(value, w->out);
+    if (value->length > 0 && put_name(w, name))
+        chat_value_compact(value, w->out);
+}
+
+static void put_text(struct writing *w, const char *name, const char *json)
+{
+    if (put_name(w, name))
+        buf_puts(w->out, json);
 }
 
 static void put_integer(struct writing *w, const char *name, int64_t value)
 {
-    put_name(w, name);
-    buf_printf(w->out, "%lld", (long long)value);
+    if (put_name(w, name))
+        buf_printf(w->out, "%lld", (long long)value);
+}
+
+/* What the operator put into this object, but for what was gone into already. */
+static void put_fixed(struct writing *w, const char *but_for)
+{
+    struct chat_walk walk = chat_walk_of(&w->fixed);
+    struct chat_value name, value;
+    while (chat_walk_next(&walk, &name, &value)) {
+        if (but_for && chat_value_is(&name, but_for))
+            continue;
+        if (!w->first)
+            buf_putc(w->out, ',');
+        w->first = false;
+        buf_add(w->out, name.data, name.length);
+        buf_putc(w->out, ':');
+        chat_value_compact(&value, w->out);
+    }
 }
 
 static void put_temperature(struct writing *w)
@@ -198,8 +224,8 @@ static void put_temperature(struct writing *w)
         put_value(w, "temperature", &w->q->temperature);
         return;
     }
-    put_name(w, "temperature");
-    buf_printf(w->out, "%.10g", w->feature->temperature);
+    if (put_name(w, "temperature"))
+        buf_printf(w->out, "%.10g", w->feature->temperature);
 }
 
 static void put_max_tokens(struct writing *w, const char *name)
@@ -217,7 +243,8 @@ static void put_stop(struct writing *w)
         put_value(w, "stop", &w->q->stop);
         return;
     }
-    put_name(w, "stop");
+    if (!put_name(w, "stop"))
+        return;
     for (size_t i = 0; i < w->feature->stop_count; i++) {
         buf_putc(w->out, i == 0 ? '[' : ',');
         json_quote(w->out, w->feature->stop[i], strlen(w->feature->stop[i]));
@@ -274,7 +301,8 @@ static enum status put_tools(struct writing *w, struct buf *wrong)
     struct chat_value name, tool;
     enum status status = STATUS_OK;
     bool first = true;
-    put_name(w, "tools");
+    if (!put_name(w, "tools"))
+        return STATUS_OK;
     buf_putc(w->out, '[');
     while (status == STATUS_OK && chat_walk_next(&walk, &name, &tool)) {
         if (!first)
@@ -293,10 +321,8 @@ static enum status put_openai(struct writing *w, const struct feature_model *mod
 {
     const struct dialect *dialect = dialect_of(model->base_url);
     enum status status = STATUS_OK;
-    if (dialect->takes_stream_options) {
-        put_name(w, "stream_options");
-        buf_puts(w->out, "{\"include_usage\":true}");
-    }
+    if (dialect->takes_stream_options)
+        put_text(w, "stream_options", "{\"include_usage\":true}");
     put_temperature(w);
     put_value(w, "top_p", &w->q->top_p);
     put_max_tokens(w, dialect->max_tokens);
@@ -321,8 +347,7 @@ static void put_format(struct writing *w)
     if (chat_value_is(&type, "json_schema") && chat_value_has(&schema, JSON_OBJECT)) {
         put_value(w, "format", &schema);
     } else if (chat_value_is(&type, "json_object") || chat_value_is(&type, "json_schema")) {
-        put_name(w, "format");
-        buf_puts(w->out, "\"json\"");
+        put_text(w, "format", "\"json\"");
     }
 }
 
@@ -330,8 +355,7 @@ static void put_think(struct writing *w)
 {
     const struct chat_value *effort = &w->q->reasoning_effort;
     if (chat_value_is(effort, "none")) {
-        put_name(w, "think");
-        buf_puts(w->out, "false");
+        put_text(w, "think", "false");
     } else if (chat_value_is(effort, "low") || chat_value_is(effort, "medium") ||
                chat_value_is(effort, "high")) {
         put_value(w, "think", effort);
@@ -342,16 +366,19 @@ static void put_think(struct writing *w)
 static enum status put_ollama(struct writing *w, struct buf *wrong)
 {
     enum status status = STATUS_OK;
-    put_name(w, "options");
-    buf_putc(w->out, '{');
+    const struct chat_value fixed = w->fixed;
+    buf_puts(w->out, ",\"options\":{");
     w->first = true;
+    w->fixed = chat_value_find(&fixed, "options");
     put_temperature(w);
     put_value(w, "top_p", &w->q->top_p);
     put_max_tokens(w, "num_predict");
     put_stop(w);
     put_seed(w, "seed");
+    put_fixed(w, NULL);
     buf_putc(w->out, '}');
     w->first = false;
+    w->fixed = fixed;
     put_format(w);
     put_think(w);
     if (has_tools(w->q) && !chat_value_is(&w->q->tool_choice, "none"))
@@ -372,7 +399,7 @@ static enum status put_messages(struct writing *w, const struct feature_model *m
         buf_puts(&text, "}]");
         good = buf_ok(&text) && chat_value_read(text.data, text.length, &messages);
     }
-    put_name(w, "messages");
+    buf_puts(w->out, ",\"messages\":");
     enum status status = good ? chat_messages_write(&messages, model->api == FEATURE_OLLAMA,
                                                     w->feature->system, partial, w->out, wrong)
                               : STATUS_NO_MEMORY;
@@ -389,15 +416,18 @@ enum status chat_question_write(const char *payload, size_t length, const struct
     enum status status = read_question(payload, length, &q, wrong);
     if (status != STATUS_OK)
         return status;
-    buf_putc(out, '{');
-    put_name(&w, "model");
+    if (model->extra_body &&
+        !chat_value_read(model->extra_body, strlen(model->extra_body), &w.fixed))
+        return STATUS_NO_MEMORY;
+    buf_puts(out, "{\"model\":");
     json_quote(out, model->model, strlen(model->model));
-    put_name(&w, "stream");
-    buf_puts(out, "true");
+    buf_puts(out, ",\"stream\":true");
+    w.first = false;
     status = put_messages(&w, model, partial, wrong);
     if (status == STATUS_OK)
         status =
             model->api == FEATURE_OLLAMA ? put_ollama(&w, wrong) : put_openai(&w, model, wrong);
+    put_fixed(&w, model->api == FEATURE_OLLAMA ? "options" : NULL);
     buf_putc(out, '}');
     return buf_ok(out) && buf_ok(wrong) ? status : STATUS_NO_MEMORY;
 }

@@ -11,7 +11,8 @@
  * (`options`, `format`, `tools`). AG-UI's tools ({name, description, parameters}) become functions.
  * What the feature fixes (system, temperature, max_tokens, stop, seed) goes before what the
  * client asks for, but for max_tokens, where the smaller counts, and for system: the client's
- * own prompts follow the feature's in the same message. Everything else is left out.
+ * own prompts follow the feature's in the same message. The model's extra_body goes before all
+ * of this, member by member, and for FEATURE_OLLAMA its `options` too. Everything else is left out.
  * reasoning_effort is Ollama's `think`. A picture goes to Ollama only as a data: URL in base64.
  *
  * Pure. Thread: any.
