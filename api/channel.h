@@ -61,6 +61,7 @@ struct hub {
     struct table channels;
     uint32_t phase; /* of the next follower's beats */
     size_t followers;
+    size_t rendered;             /* bytes that their renderers keep */
     size_t waiting;              /* channels whose job waits in its line */
     struct wheel beats, tends;   /* of followers; of channels */
     struct turns *looks, *pages; /* questions to Redis */
@@ -172,6 +173,12 @@ void follower_end_early(struct follower *f);
 void follower_cut(struct follower *f, const char *why);
 
 /* ---- rendered.c: followers with `render`; they may leave in here ---- */
+
+/* rendered_has_room(h): whether one more may begin. */
+bool rendered_has_room(const struct hub *h);
+
+/* rendered_count(f): count what its renderer keeps now; none: nothing. */
+void rendered_count(struct follower *f);
 
 /* rendered_take(f, before, entries, count): they came behind the id `before`; if it has all up to
    there, it gets them. */

@@ -103,6 +103,7 @@ void hub_leave(struct follower *f)
     follower_forget_page(f);
     render_free(f->render);
     f->render = NULL;
+    rendered_count(f);
     f->channel = NULL;
     f->outlet = NULL;
     channel_release(c);

@@ -49,8 +49,10 @@ static struct channel *find_chat(struct hub *h, const char *feature_id, const ch
     return c;
 }
 
-bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id)
+bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id, bool rendered)
 {
+    if (rendered && !rendered_has_room(h))
+        return false;
     return find_chat(h, feature_id, chat_id) || tailer_has_room(h->tailer);
 }
 
@@ -70,6 +72,9 @@ enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, 
     enum status status = STATUS_NO_MEMORY;
     key_make(&key, h->settings->key_prefix, KEY_STREAM, feature_id, chat_id);
     if (!buf_ok(&key))
+        goto out;
+    status = STATUS_FULL;
+    if (f->render && !rendered_has_room(h))
         goto out;
     struct channel *c = find(h, &key);
     status = STATUS_OK;
@@ -95,6 +100,7 @@ enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, 
     f->news_ms = 0;
     f->stalls = 0;
     follower_link(c, f);
+    rendered_count(f);
 out:
     buf_clear(&key);
     return status;

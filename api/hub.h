@@ -24,7 +24,9 @@
  * A *rendered* follower speaks a dialect (render.h). It begins at its attempt's start and is given
  * entries, never frames: those of a read as they come while it has all before them and its socket
  * takes bytes, and pages from Redis else. A *whole* one has no outlet; its owner is told at the
- * end.
+ * end. What renderers keep is counted: where all of them keep this loop's share of
+ * API_MAX_RENDERED, no new one joins, and one that keeps more than HUB_KEPT_FREELY and grows
+ * is cut.
  *
  * Thread: the loop's.
  */
@@ -41,6 +43,8 @@
 #include "wheel.h"
 
 #include <uv.h>
+
+#define HUB_KEPT_FREELY 65536 /* bytes */
 
 struct hub;
 struct channel;
@@ -62,6 +66,7 @@ struct follower {
     unsigned news;         /* which news it has */
     uint8_t stalls;        /* looks at which nothing had moved */
     bool live;
+    size_t kept; /* what its renderer keeps, as the hub has counted it */
 
     /* Set by the owner before hub_join. */
     bool told; /* the client holds an id of this stream: what voids it must be said */
@@ -107,14 +112,14 @@ void hub_free(struct hub *h);
  * Follow a chat's stream from behind an id. Nothing is sent before hub_open.
  *
  * Borrows f until it has left; copies the rest. view: the chat as it was just read.
- * STATUS_FULL: no more streams can be followed here. STATUS_NO_MEMORY.
+ * STATUS_FULL: no more streams can be followed here, or no more in a dialect. STATUS_NO_MEMORY.
  */
 MUST_CHECK enum status hub_join(struct hub *h, struct follower *f, const char *feature_id,
                                 const char *chat_id, const struct chat_view *view,
                                 struct entry_id from);
 
-/* hub_has_room(h, feature_id, chat_id): whether hub_join would find room now. */
-bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id);
+/* hub_has_room(h, feature_id, chat_id, rendered): whether hub_join would find room now. */
+bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id, bool rendered);
 
 /* hub_put_news(f, out): append the news of a job that waits or runs, so that they go out with the
    stream's first lines. Between hub_join and hub_open, which would send them else. */

@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REST_BYTES 4096   /* that may stay for the next message */
+#define SHORT_ID_BYTES 32 /* a part's id, in the count of what is kept */
+
 static const struct dialect *const dialects[] = {
     [RENDER_RAW] = &dialect_raw,
     [RENDER_OPENAI] = &dialect_openai,
@@ -60,6 +63,24 @@ void render_free(struct render *r)
     buf_clear(&r->ending.code);
     buf_clear(&r->ending.text);
     free(r);
+}
+
+size_t render_bytes(const struct render *r)
+{
+    return sizeof *r + r->history.capacity + r->held.lines.capacity + r->said.length +
+           (r->said.text.capacity - r->said.text.length) +
+           r->fold.parts.capacity * (sizeof *r->fold.parts.list + SHORT_ID_BYTES) +
+           r->fold.finish.capacity + r->fold.metadata.capacity + r->scratch.capacity +
+           r->words.capacity;
+}
+
+/* A long message leaves nothing behind. */
+static void give_back(struct render *r)
+{
+    if (r->words.capacity + r->scratch.capacity <= REST_BYTES)
+        return;
+    buf_clear(&r->words);
+    buf_clear(&r->scratch);
 }
 
 void render_begin(struct render *r, struct buf *out)
@@ -204,6 +225,7 @@ bool render_entry(struct render *r, const struct entry *entry, struct buf *out)
         begin_attempt(r, entry->number, out);
     else if (entry->kind == ENTRY_MESSAGE)
         take_message(r, entry, out);
+    give_back(r);
     return r->ended;
 }
 
@@ -211,6 +233,7 @@ void render_caught_up(struct render *r, struct buf *out)
 {
     if (!r->ended)
         release(r, out);
+    give_back(r);
 }
 
 static void void_raw(struct render *r, struct buf *out)

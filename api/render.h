@@ -76,6 +76,9 @@ void render_free(struct render *r);
  */
 MUST_CHECK bool render_history(struct render *r, const char *messages, size_t length);
 
+/* render_bytes(r): what it keeps now, about. At once, whatever it has. */
+size_t render_bytes(const struct render *r);
+
 /* render_begin(r, out): the first frames, before any entry. Once. */
 void render_begin(struct render *r, struct buf *out);
 

@@ -69,11 +69,40 @@ static bool give(struct follower *f, const struct entry *entry, struct buf *out)
     return ends;
 }
 
+static size_t room(const struct hub *h)
+{
+    return (size_t)(h->settings->api_max_rendered_bytes / h->settings->api_loops);
+}
+
+bool rendered_has_room(const struct hub *h)
+{
+    return h->rendered < room(h);
+}
+
+void rendered_count(struct follower *f)
+{
+    size_t bytes = f->render ? render_bytes(f->render) : 0;
+    f->channel->hub->rendered += bytes - f->kept;
+    f->kept = bytes;
+}
+
+/* Small ones go on: all of them together are bounded, too. */
+static bool keeps_too_much(struct follower *f)
+{
+    size_t before = f->kept;
+    rendered_count(f);
+    return f->kept > before && f->kept > HUB_KEPT_FREELY &&
+           f->channel->hub->rendered > room(f->channel->hub);
+}
+
 /* Sends what was rendered. False: the follower has left. */
 static bool send_text(struct follower *f, const struct buf *out, bool ends)
 {
-    if (!buf_ok(out)) {
-        follower_cut(f, "no memory");
+    const char *why = !buf_ok(out)                 ? "no memory"
+                      : !ends && keeps_too_much(f) ? "dialects keep too much"
+                                                   : NULL;
+    if (why) {
+        follower_cut(f, why);
         return false;
     }
     if (out->length > 0 && f->outlet && !follower_put(f, out->data, out->length))

@@ -379,7 +379,8 @@ void stream_start(struct visit *visit)
     const struct request *request = &visit->asked->request;
     if (visit->gateway->draining)
         visit_refuse(visit, PROBLEM_OVERLOADED, "This gateway is going down.", "");
-    else if (!hub_has_room(visit->gateway->hub, request->feature_id, request->chat_id))
+    else if (!hub_has_room(visit->gateway->hub, request->feature_id, request->chat_id,
+                           !speaks_raw(visit)))
         visit_refuse(visit, PROBLEM_OVERLOADED, NO_ROOM, "");
     else if (take_body(visit, &payload, hash))
         enqueue(visit, &payload, hash);

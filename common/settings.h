@@ -47,6 +47,7 @@ struct settings {
     int64_t api_drain_ms;
     int64_t api_max_backlog_bytes;
     int64_t api_stream_buffer_bytes;
+    int64_t api_max_rendered_bytes;
     int64_t api_tail_lanes;
     int64_t api_max_connections;
     int64_t api_max_connections_per_address;

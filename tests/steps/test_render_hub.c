@@ -293,6 +293,41 @@ static void a_draining_gateway_has_no_whole_answer(void **state)
     assert_int_equal(c->http_status, 0);
 }
 
+static void append_long(const struct claim *job, uint64_t n)
+{
+    static char text[60000];
+    int length = snprintf(text, sizeof text, "%0*d", (int)sizeof text - 1, 1);
+    const struct message one = {text, (size_t)length};
+    assert_int_equal(rig_append_these(rig, job, n, &one, 1).outcome, APPEND_OK);
+}
+
+/* What all of them keep has a bound; who keeps little goes on, and what is given back counts. */
+static void beyond_what_may_be_kept_the_largest_are_cut_and_no_new_ones_join(void **state)
+{
+    (void)state;
+    const struct render_options whole = {.format = RENDER_OPENAI, .whole = true};
+    rig->settings.api_max_rendered_bytes = 300000;
+    struct claim job = rig_run(rig, "c");
+    struct client *small = connected(0, &ai_sdk), *large = connected(1, &whole);
+    for (uint64_t n = 1; n <= 3; n++)
+        append_long(&job, n);
+    await_got(small, "1\\n\"}");
+    assert_false(large->told_whole);
+    /* One more joins, and begins at the beginning. */
+    struct client *late = connected(2, &whole);
+    await_over(late);
+    assert_int_equal(late->http_status, 0);
+    assert_false(large->told_whole);
+    for (uint64_t n = 4; n <= 8; n++)
+        append_long(&job, n);
+    await_over(large);
+    assert_int_equal(large->http_status, 0);
+    assert_int_equal(hub_followers(hub), 1);
+    assert_int_equal(rig_done(rig, &job, 8).status, STATUS_OK);
+    await_over(small);
+    assert_non_null(strstr(buf_text(&small->got), "data: [DONE]"));
+}
+
 static void another_job_ends_it_in_its_dialect(void **state)
 {
     (void)state;
@@ -345,6 +380,7 @@ int main(void)
         HUB_TEST(after_its_snapshot_a_raw_follower_is_as_any_other),
         HUB_TEST(a_whole_answer_is_told_at_its_end),
         HUB_TEST(a_draining_gateway_has_no_whole_answer),
+        HUB_TEST(beyond_what_may_be_kept_the_largest_are_cut_and_no_new_ones_join),
         HUB_TEST(another_job_ends_it_in_its_dialect),
         HUB_TEST(when_everything_is_lost_it_is_told_in_its_dialect),
         HUB_TEST(only_a_client_that_left_is_reported),

@@ -321,23 +321,29 @@ static void on_append(void *arg, enum status status, const struct append_result 
                              result->last};
 }
 
-struct appended rig_append(struct rig *rig, const struct claim *c, uint64_t first, size_t count)
+struct appended rig_append_these(struct rig *rig, const struct claim *c, uint64_t first,
+                                 const struct message *messages, size_t count)
 {
-    char texts[64][24];
-    struct message messages[64];
     struct appended out = {0};
     struct answer answer = {&out, false};
     struct holding holding = hold(c);
-    assert_in_range(count, 0, 64);
-    for (size_t i = 0; i < count; i++) {
-        int length = snprintf(texts[i], sizeof texts[i], "m%" PRIu64, first + i);
-        messages[i] = (struct message){texts[i], (size_t)length};
-    }
     struct append append = {first, messages, count};
     enum status sent = queue_append(&rig->queue, &holding, &append, 1, on_append, &answer);
     if (finish_step(rig, sent, &answer) != STATUS_OK)
         out.status = sent;
     return out;
+}
+
+struct appended rig_append(struct rig *rig, const struct claim *c, uint64_t first, size_t count)
+{
+    char texts[64][24];
+    struct message messages[64];
+    assert_in_range(count, 0, 64);
+    for (size_t i = 0; i < count; i++) {
+        int length = snprintf(texts[i], sizeof texts[i], "m%" PRIu64, first + i);
+        messages[i] = (struct message){texts[i], (size_t)length};
+    }
+    return rig_append_these(rig, c, first, messages, count);
 }
 
 static void on_beat(void *arg, enum status status, const struct heartbeat_result *result)

@@ -127,6 +127,9 @@ struct appended {
 };
 /* Messages "m<first>", "m<first + 1>", … */
 struct appended rig_append(struct rig *rig, const struct claim *c, uint64_t first, size_t count);
+/* Messages of the test's own. */
+struct appended rig_append_these(struct rig *rig, const struct claim *c, uint64_t first,
+                                 const struct message *messages, size_t count);
 
 struct beaten {
     enum status status;
