@@ -403,7 +403,7 @@ def _failing(server):
 def a_provider_that_fails_before_it_spoke_is_followed_by_the_next_at_once(leat):
     server, task = _server(leat), Task(leat)
     for model in _failing(server):
-        lines = task.ask(_feature(_openai(server, model), _ollama(server, "good"), first_token_timeout_ms=300))
+        lines = task.ask(_feature(_openai(server, model), _ollama(server, "good"), first_token_timeout_ms=int(600 * FACTOR)))
         _is_whole(lines, "Hello there.")
         check("reset-step" not in _kinds(lines), "nothing was void")
     _is_whole(task.ask(_feature(_dead(), _openai(server, "good"))), "Hello there.")
@@ -412,7 +412,7 @@ def a_provider_that_fails_before_it_spoke_is_followed_by_the_next_at_once(leat):
 def when_all_providers_fail_the_attempt_may_be_repeated(leat):
     server, task = _server(leat), Task(leat)
     for model, reason in _failing(server).items():
-        lines = task.ask(_feature(_openai(server, model), first_token_timeout_ms=300))
+        lines = task.ask(_feature(_openai(server, model), first_token_timeout_ms=int(600 * FACTOR)))
         end = _end(lines, "failed", retry=True)
         check(reason in (None, end["reason"]), f"{model} fails as {reason}: {end}")
         check("start" not in _kinds(lines), f"nothing was said: {lines}")
@@ -474,7 +474,7 @@ def an_error_or_silence_in_the_middle_counts_as_a_cut(leat):
     for model, (script, reason) in scripts.items():
         server.models[model] = [script]
         for dialect in (_openai, _ollama) if model == "error" else (_openai,):
-            feature = _feature(dialect(server, model), silence_timeout_ms=300)
+            feature = _feature(dialect(server, model), silence_timeout_ms=int(600 * FACTOR))
             lines = task.ask(feature)
             check(_text(lines).startswith("Half "), f"what was said was said: {lines}")
             end = _end(lines, "failed", reason=reason, retry=True)
