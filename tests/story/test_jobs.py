@@ -5,7 +5,7 @@ import time
 import uuid
 
 from calls import call, good, page, pages, refused, show, start, started
-from leat import check, exact, many, same, stays, target, until
+from leat import FACTOR, check, exact, many, same, stays, target, until
 
 NOBODY = str(uuid.uuid4())
 FAILS = "say({'leat': 'failed', 'reason': 'no luck', 'retry': False})\n"
@@ -171,23 +171,23 @@ def what_a_job_may_not_ask_for_is_400_and_named(leat):
 def a_delayed_job_is_run_when_it_is_due_and_not_before(leat):
     gateway = leat.gateway()
     leat.worker(leat.task(ORDER))
-    before = _now(leat)
-    job = started(gateway, delay_ms=2000, payload="late")
+    before, delay = _now(leat), int(2000 * FACTOR)
+    job = started(gateway, delay_ms=delay, payload="late")
     known = show(gateway, job)
     same(known["state"], "delayed", "state")
-    check(2000 <= _stamp(known["run_at"]) - before <= 2000 + 2000, f"run_at: {known['run_at']}")
+    check(delay <= _stamp(known["run_at"]) - before <= 2 * delay, f"run_at: {known['run_at']}")
     started(gateway, payload="now")
     until(lambda: _order(leat), 10, "the other one runs at once")
     leat.wait_state(job, "done", 10)
     same(_order(leat), ["now", "late"], "the order")
     known = show(gateway, job)
-    check(_stamp(known["started_at"]) >= before + 2000, f"it ran when it was due: {known}")
+    check(_stamp(known["started_at"]) >= before + delay, f"it ran when it was due: {known}")
 
 
 def run_at_is_a_time_and_a_past_one_is_now(leat):
     gateway = leat.gateway()
     leat.worker(leat.task(ORDER))
-    due = _now(leat) + 2000
+    due = _now(leat) + int(2000 * FACTOR)
     job = started(gateway, run_at=_text(due), payload=2)
     same(_stamp(show(gateway, job)["run_at"]), due, "run_at")
     past = started(gateway, run_at="1999-12-31T23:59:59+01:00", payload=1)
@@ -308,14 +308,14 @@ def all_that_is_known_of_a_job_can_be_read(leat):
     gateway = leat.gateway()
     leat.worker(leat.task("count(1, 2)\nsys.stderr.write('last \\xe9 words')\nsys.exit(7)\n"))
     before = _now(leat)
-    job = started(gateway, feature_id="f", chat_id="c", priority=7, max_attempts=2, deadline_ms=5000,
+    job = started(gateway, feature_id="f", chat_id="c", priority=7, max_attempts=2, deadline_ms=50_000,
                   retention_ms=90_000, payload={"q": "why"})
     leat.wait_state(job, "dead", 20)
     known = show(gateway, job)
     wanted = {"id": job, "state": "dead", "type": "generate_messages", "feature_id": "f", "chat_id": "c",
               "queue": "default", "stream": f"/stream?feature_id=f&chat_id=c&job={job}", "priority": 7,
               "number": 2, "attempts": 2, "deaths": 0, "messages": 2, "size": 12, "max_attempts": 2,
-              "deadline_ms": 5000, "retention_ms": 90_000, "payload": {"q": "why"}}
+              "deadline_ms": 50_000, "retention_ms": 90_000, "payload": {"q": "why"}}
     same({k: known.get(k) for k in wanted}, wanted, f"of {known}")
     check("last" in known["last_words"] and "words" in known["last_words"], f"last words: {known}")
     check(known["error"]["reason"] and "7" in known["error"]["detail"], f"error: {known['error']}")

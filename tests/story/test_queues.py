@@ -2,7 +2,7 @@
 import signal
 
 from calls import call, good, page, refused, show, started
-from leat import check, same, stays, target, until
+from leat import FACTOR, check, same, stays, target, until
 
 
 def _queue(gateway, name="default"):
@@ -53,12 +53,12 @@ def a_paused_queue_gives_no_job_until_it_goes_on(leat):
 
 def the_deadlines_of_a_paused_queue_stand_still(leat):
     gateway = leat.gateway()
-    job = started(gateway, deadline_ms=1500)
+    job = started(gateway, deadline_ms=int(1500 * FACTOR))
     call(gateway, "POST", "/queues/default/pause")
     first = show(gateway, job)["deadline_at"]
     stays(lambda: show(gateway, job)["state"] == "waiting", 2.5, "it does not expire while paused")
     check(show(gateway, job)["deadline_at"] > first, "its deadline moves on")
-    late = started(gateway, deadline_ms=1000)
+    late = started(gateway, deadline_ms=int(1000 * FACTOR))
     stays(lambda: show(gateway, late)["state"] == "waiting", 1.5, "one put in meanwhile does not either")
     call(gateway, "POST", "/queues/default/resume")
     for one in (job, late):
