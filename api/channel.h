@@ -174,9 +174,6 @@ void follower_cut(struct follower *f, const char *why);
 
 /* ---- rendered.c: followers with `render`; they may leave in here ---- */
 
-/* rendered_has_room(h): whether one more may begin. */
-bool rendered_has_room(const struct hub *h);
-
 /* rendered_count(f): count what its renderer keeps now; none: nothing. */
 void rendered_count(struct follower *f);
 

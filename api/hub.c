@@ -49,10 +49,8 @@ static struct channel *find_chat(struct hub *h, const char *feature_id, const ch
     return c;
 }
 
-bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id, bool rendered)
+bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id)
 {
-    if (rendered && !rendered_has_room(h))
-        return false;
     return find_chat(h, feature_id, chat_id) || tailer_has_room(h->tailer);
 }
 
@@ -74,7 +72,7 @@ enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, 
     if (!buf_ok(&key))
         goto out;
     status = STATUS_FULL;
-    if (f->render && !rendered_has_room(h))
+    if (f->render && !hub_may_render(h))
         goto out;
     struct channel *c = find(h, &key);
     status = STATUS_OK;

@@ -118,8 +118,11 @@ MUST_CHECK enum status hub_join(struct hub *h, struct follower *f, const char *f
                                 const char *chat_id, const struct chat_view *view,
                                 struct entry_id from);
 
-/* hub_has_room(h, feature_id, chat_id, rendered): whether hub_join would find room now. */
-bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id, bool rendered);
+/* hub_has_room(h, feature_id, chat_id): whether hub_join would find room now. */
+bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id);
+
+/* hub_may_render(h): whether a rendered one may join now. */
+bool hub_may_render(const struct hub *h);
 
 /* hub_put_news(f, out): append the news of a job that waits or runs, so that they go out with the
    stream's first lines. Between hub_join and hub_open, which would send them else. */

@@ -71,7 +71,8 @@ size_t render_bytes(const struct render *r)
            (r->said.text.capacity - r->said.text.length) +
            r->fold.parts.capacity * (sizeof *r->fold.parts.list + SHORT_ID_BYTES) +
            r->fold.finish.capacity + r->fold.metadata.capacity + r->scratch.capacity +
-           r->words.capacity;
+           r->words.capacity + r->id.capacity + r->before.capacity + r->behind.capacity +
+           r->fold.model.capacity;
 }
 
 /* A long message leaves nothing behind. */

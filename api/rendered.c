@@ -74,7 +74,7 @@ static size_t room(const struct hub *h)
     return (size_t)(h->settings->api_max_rendered_bytes / h->settings->api_loops);
 }
 
-bool rendered_has_room(const struct hub *h)
+bool hub_may_render(const struct hub *h)
 {
     return h->rendered < room(h);
 }
@@ -86,7 +86,7 @@ void rendered_count(struct follower *f)
     f->kept = bytes;
 }
 
-/* Small ones go on: all of them together are bounded, too. */
+/* Small ones go on: their number bounds them. */
 static bool keeps_too_much(struct follower *f)
 {
     size_t before = f->kept;

@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What one in a list costs beside its text: its place, which may be doubled, and a buf's first room
+   for each of its texts. */
+#define CALL_BYTES (2 * sizeof(struct said_call) + 3 * 128)
+#define THOUGHT_BYTES (2 * sizeof(struct said_thought) + 2 * 128)
+
 void said_clear(struct said *s)
 {
     for (size_t i = 0; i < s->call_count; i++) {
@@ -51,6 +56,7 @@ static struct said_call *call_at(struct said *s, size_t at)
             return NULL;
         s->calls = calls;
         s->calls[s->call_count++] = (struct said_call){0};
+        s->length += CALL_BYTES;
     }
     return &s->calls[at];
 }
@@ -68,6 +74,7 @@ static struct said_thought *thought_of(struct said *s, struct slice id)
     s->thoughts = thoughts;
     struct said_thought *thought = &s->thoughts[s->thought_count++];
     *thought = (struct said_thought){0};
+    s->length += THOUGHT_BYTES;
     add(s, &thought->id, id);
     return thought;
 }

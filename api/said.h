@@ -29,7 +29,7 @@ struct said {
     size_t call_count;
     struct said_thought *thoughts;
     size_t thought_count;
-    size_t length; /* of all of it, about */
+    size_t length; /* bytes of all of it, and of keeping it, about */
     bool failed;
 };
 

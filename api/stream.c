@@ -28,6 +28,8 @@
 
 #define NO_MEMORY "There is no memory left."
 #define NO_ROOM "This gateway follows as many streams as it may."
+#define NO_RENDER_ROOM \
+    "This gateway keeps as much of answers in dialects as it may (API_MAX_RENDERED)."
 
 /* ---- opening a stream ---- */
 
@@ -99,6 +101,16 @@ static void give_up(struct visit *visit, enum problem problem, const char *detai
         come_again(visit);
 }
 
+/* Whether the hub has room for it; else why not. */
+static const char *lacks_room(const struct visit *visit)
+{
+    const struct request *request = &visit->asked->request;
+    struct hub *hub = visit->gateway->hub;
+    if (!hub_has_room(hub, request->feature_id, request->chat_id))
+        return NO_ROOM;
+    return speaks_raw(visit) || hub_may_render(hub) ? NULL : NO_RENDER_ROOM;
+}
+
 /* Takes the follower into the hub. False: it could not be, and was answered. */
 static bool join(struct visit *visit, const struct chat_view *view, struct entry_id from)
 {
@@ -116,18 +128,21 @@ static bool join(struct visit *visit, const struct chat_view *view, struct entry
         hub_put_news(&visit->follower, &visit->opening);
         return true;
     }
-    log_warn("cannot_follow", LOG_S("job", view->job), LOG_S("why", status_name(status)));
-    give_up(visit, PROBLEM_OVERLOADED, NO_ROOM, view->job);
+    const char *why = lacks_room(visit);
+    log_warn("cannot_follow", LOG_S("job", view->job),
+             LOG_S("why", why ? why : status_name(status)));
+    give_up(visit, PROBLEM_OVERLOADED, why ? why : NO_ROOM, view->job);
     return false;
 }
 
-/* Who holds a cursor has what is there already, so it wants no snapshot of that. False: no
-   memory, and it was answered. */
+/* Who holds a cursor has what is there already, so it wants no snapshot of that; and where nothing
+   more may be kept it comes message by message. False: no memory, and it was answered. */
 static bool make_render(struct visit *visit, const struct chat_view *view, const char *job)
 {
     struct visit_asked *asked = visit->asked;
     struct render_options *options = &asked->render;
-    if (speaks_raw(visit) && (!options->snapshot || asked->request.cursor.kind != CURSOR_NONE))
+    if (speaks_raw(visit) && (!options->snapshot || asked->request.cursor.kind != CURSOR_NONE ||
+                              !hub_may_render(visit->gateway->hub)))
         return true;
     if (options->created_s == 0)
         options->created_s = clock_wall_ms() / 1000;
@@ -376,12 +391,10 @@ void stream_start(struct visit *visit)
         return;
     }
     visit->run = stream_start;
-    const struct request *request = &visit->asked->request;
     if (visit->gateway->draining)
         visit_refuse(visit, PROBLEM_OVERLOADED, "This gateway is going down.", "");
-    else if (!hub_has_room(visit->gateway->hub, request->feature_id, request->chat_id,
-                           !speaks_raw(visit)))
-        visit_refuse(visit, PROBLEM_OVERLOADED, NO_ROOM, "");
+    else if (lacks_room(visit))
+        visit_refuse(visit, PROBLEM_OVERLOADED, lacks_room(visit), "");
     else if (take_body(visit, &payload, hash))
         enqueue(visit, &payload, hash);
     buf_clear(&payload);

@@ -220,7 +220,21 @@ static bool no_memory(struct buf *error)
     return false;
 }
 
-/* A member of a request's body that an operator may set: `inner` inside of its options. */
+/* Numbers that arrive as they were written: cJSON keeps doubles, and writes 1e15 as that. */
+static bool are_kept(const cJSON *value)
+{
+    const cJSON *one;
+    if (cJSON_IsNumber(value) && !(fabs(value->valuedouble) < 1e15))
+        return false;
+    cJSON_ArrayForEach(one, value)
+    {
+        if (!are_kept(one))
+            return false;
+    }
+    return true;
+}
+
+/* The members of a request's body that an operator may set, and of its `options`. */
 static bool check_extra(const struct place *p, const cJSON *object, bool inner)
 {
     static const char *const own[] = {"model", "messages", "stream"};
@@ -240,22 +254,26 @@ static bool check_extra(const struct place *p, const cJSON *object, bool inner)
                 return wrong(p, what);
             }
         }
-        if (!inner && strcmp(one->string, "options") == 0 && !check_extra(p, one, true))
+        if (!inner && strcmp(one->string, "options") == 0 && cJSON_IsObject(one) &&
+            !check_extra(p, one, true))
             return false;
     }
     return true;
 }
 
+/* Its length first: names are compared with each other. */
 static bool read_extra(const struct place *p, const cJSON *value, char **out)
 {
     if (!cJSON_IsObject(value))
         return wrong(p, "is not an object");
-    if (!check_extra(p, value, false))
-        return false;
     *out = cJSON_PrintUnformatted(value);
     if (!*out)
         return no_memory(p->error);
-    return strlen(*out) <= EXTRA_MOST_BYTES || wrong(p, "has more than 16 KiB");
+    if (strlen(*out) > EXTRA_MOST_BYTES)
+        return wrong(p, "has more than 16 KiB");
+    if (!are_kept(value))
+        return wrong(p, "has a number of 1e15 or more");
+    return check_extra(p, value, false);
 }
 
 /* Ollama's options are an object, where there are any. */

@@ -28,7 +28,8 @@ static const struct feature features[] = {
      .stop_count = 1},
 };
 
-static char extra[] = "{\"options\":{\"num_ctx\":1,\"seed\":1},\"think\":true,\"top_p\":1}";
+static char extra[] =
+    "{\"options\":{\"num_ctx\":1,\"seed\":1},\"think\":true,\"top_p\":1,\"name\":1}";
 static const struct feature_model models[] = {
     {FEATURE_OPENAI, "http://127.0.0.1/v1", "m", "", NULL},
     {FEATURE_OLLAMA, "http://127.0.0.1", "m", "", NULL},

@@ -1381,7 +1381,7 @@ static void streams_beyond_the_lanes_are_followed_too(void **state)
         append(&job, 2, 1);
         await_said(&clients[i], "m1 m2");
     }
-    assert_true(hub_has_room(hub, "f", "another", false));
+    assert_true(hub_has_room(hub, "f", "another"));
 }
 
 /* ---- anything at any time ---- */

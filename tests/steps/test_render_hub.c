@@ -313,6 +313,7 @@ static void beyond_what_may_be_kept_the_largest_are_cut_and_no_new_ones_join(voi
         append_long(&job, n);
     await_got(small, "1\\n\"}");
     assert_false(large->told_whole);
+    assert_true(hub_may_render(hub));
     /* One more joins, and begins at the beginning. */
     struct client *late = connected(2, &whole);
     await_over(late);
@@ -323,9 +324,33 @@ static void beyond_what_may_be_kept_the_largest_are_cut_and_no_new_ones_join(voi
     await_over(large);
     assert_int_equal(large->http_status, 0);
     assert_int_equal(hub_followers(hub), 1);
+    assert_true(hub_may_render(hub)); /* what they kept was given back */
     assert_int_equal(rig_done(rig, &job, 8).status, STATUS_OK);
     await_over(small);
     assert_non_null(strstr(buf_text(&small->got), "data: [DONE]"));
+    assert_int_equal(hub->rendered, 0);
+}
+
+/* However little there is room for: who is here and keeps little stays, and nobody else comes. */
+static void who_keeps_little_goes_on_beyond_what_may_be_kept(void **state)
+{
+    (void)state;
+    const struct render_options whole = {.format = RENDER_OPENAI, .whole = true};
+    struct claim job = rig_run(rig, "c");
+    struct client *c = connected(0, &whole);
+    rig->settings.api_max_rendered_bytes = 1;
+    assert_false(hub_may_render(hub));
+    struct follower other = {.render = render_new(&ai_sdk, c->follower.job, "f", "c")};
+    struct chat_view view = rig_look(rig, "c");
+    assert_int_equal(hub_join(hub, &other, "f", "c", &view, c->follower.at), STATUS_FULL);
+    render_free(other.render);
+    size_t before = hub->rendered;
+    append(&job, 1, 60);
+    assert_int_equal(rig_done(rig, &job, 60).status, STATUS_OK);
+    await_over(c);
+    assert_int_equal(c->http_status, 200);
+    assert_true(before > 0);
+    assert_int_equal(hub->rendered, 0);
 }
 
 static void another_job_ends_it_in_its_dialect(void **state)
@@ -381,6 +406,7 @@ int main(void)
         HUB_TEST(a_whole_answer_is_told_at_its_end),
         HUB_TEST(a_draining_gateway_has_no_whole_answer),
         HUB_TEST(beyond_what_may_be_kept_the_largest_are_cut_and_no_new_ones_join),
+        HUB_TEST(who_keeps_little_goes_on_beyond_what_may_be_kept),
         HUB_TEST(another_job_ends_it_in_its_dialect),
         HUB_TEST(when_everything_is_lost_it_is_told_in_its_dialect),
         HUB_TEST(only_a_client_that_left_is_reported),

@@ -37,6 +37,10 @@ static char ollama_extra[] = "{\"options\":{\"num_ctx\":16384,\"temperature\":0}
 static const struct feature_model ollama_more = {FEATURE_OLLAMA, "http://127.0.0.1:1", "m", "",
                                                  ollama_extra};
 static char no_tools[] = "{\"tools\":[],\"temperature\":1,\"stop\":[],\"seed\":1,\"max_tokens\":3}";
+static char names[] = "{\"name\":\"n\",\"parameters\":{},\"max_tokens\":1,\"random_seed\":2}";
+static const struct feature_model named = {FEATURE_OPENAI, "http://127.0.0.1:1/v1", "m", "", names};
+static const struct feature_model named_openai = {FEATURE_OPENAI, "https://api.openai.com/v1", "m",
+                                                  "", names};
 static const struct feature_model fixed = {FEATURE_OPENAI, "http://127.0.0.1:1/v1", "m", "",
                                            no_tools};
 
@@ -172,9 +176,18 @@ static const struct question questions[] = {
      OLLAMA(USER("Hi"), "\"seed\":1,\"num_ctx\":16384,\"temperature\":0",
             ",\"think\":true,\"keep_alive\":\"1h\"")},
     {"what the operator puts in goes before the feature, too",
-     "{\"prompt\":\"Hi\",\"tools\":[{\"name\":\"f\"}]}", &strict, &fixed, "",
+     "{\"prompt\":\"Hi\",\"tools\":[{\"name\":\"f\"}],\"tool_choice\":\"auto\",\"max_completion_"
+     "tokens\":"
+     "9}",
+     &strict, &fixed, "",
      OPENAI(SYSTEM("Be kind.") "," USER("Hi"),
             ",\"tools\":[],\"temperature\":1,\"stop\":[],\"seed\":1,\"max_tokens\":3")},
+    {"the members of a tool are its own", AG_UI, &plain, &named, "",
+     OPENAI(SYSTEM("Be brief.") "," NOW_ASKED, "," NOW_TOOL ",\"name\":\"n\",\"parameters\":{}"
+                                               ",\"max_tokens\":1,\"random_seed\":2")},
+    {"one name of two is enough", "{\"prompt\":\"Hi\",\"max_tokens\":5,\"seed\":1}", &plain,
+     &named_openai, "",
+     OPENAI(USER("Hi"), ",\"name\":\"n\",\"parameters\":{},\"max_tokens\":1,\"random_seed\":2")},
     {"half an answer goes along", "{\"prompt\":\"Hi\"}", &plain, &openai, "It \"is",
      OPENAI(USER("Hi") "," ASSISTANT("It \\\"is"), "")},
     {"half an answer goes along to Ollama", "{\"prompt\":\"Hi\"}", &plain, &ollama, "It is",

@@ -178,6 +178,13 @@ static const struct {
     {"{\"features\": {\"a\": {\"models\": [{\"extra_body\": {\"options\": {\"n\": 1, \"n\": "
      "1}}}]}}}",
      "features.a.models[0].extra_body: has n twice"},
+    {"{\"features\": {\"a\": {\"models\": [{\"extra_body\": {\"seed\": 9007199254740993}}]}}}",
+     "features.a.models[0].extra_body: has a number of 1e15 or more"},
+    {"{\"features\": {\"a\": {\"models\": [{\"extra_body\": {\"x\": [{\"y\": -1e999}]}}]}}}",
+     "features.a.models[0].extra_body: has a number of 1e15 or more"},
+    {"{\"features\": {\"a\": {\"models\": [{\"api\": \"ollama\", \"model\": \"m\", \"base_url\": "
+     "\"http://x\", \"extra_body\": {\"options\": [1, 2]}}]}}}",
+     "features.a.models[0]: extra_body.options is not an object"},
     {"{\"features\": {\"a\": {\"models\": [{\"api\": \"ollama\", \"model\": \"m\", \"base_url\": "
      "\"http://x\", \"extra_body\": {\"options\": 1}}]}}}",
      "features.a.models[0]: extra_body.options is not an object"},

@@ -171,10 +171,15 @@ struct writing {
     struct chat_value fixed; /* members that the operator put into this object */
 };
 
+static bool is_fixed(const struct writing *w, const char *name)
+{
+    return chat_value_find(&w->fixed, name).length > 0;
+}
+
 /* False: the operator has put it there. */
 static bool put_name(struct writing *w, const char *name)
 {
-    if (chat_value_find(&w->fixed, name).length > 0)
+    if (is_fixed(w, name))
         return false;
     buf_puts(w->out, w->first ? "\"" : ",\"");
     buf_puts(w->out, name);
@@ -233,7 +238,8 @@ static void put_max_tokens(struct writing *w, const char *name)
     int64_t most = w->feature->max_tokens > 0 ? w->feature->max_tokens : INT64_MAX;
     most = min_i64(most, chat_value_integer(&w->q->max_tokens, INT64_MAX));
     most = min_i64(most, chat_value_integer(&w->q->max_completion_tokens, INT64_MAX));
-    if (most < INT64_MAX)
+    /* A server that knows both names refuses both at once. */
+    if (most < INT64_MAX && !is_fixed(w, "max_tokens") && !is_fixed(w, "max_completion_tokens"))
         put_integer(w, name, most);
 }
 
@@ -254,6 +260,8 @@ static void put_stop(struct writing *w)
 
 static void put_seed(struct writing *w, const char *name)
 {
+    if (is_fixed(w, "seed") || is_fixed(w, "random_seed"))
+        return;
     if (w->feature->seed >= 0)
         put_integer(w, name, w->feature->seed);
     else
@@ -275,8 +283,10 @@ static enum status put_tool(struct writing *w, const struct chat_value *tool, st
         chat_value_compact(tool, w->out);
         return STATUS_OK;
     }
+    const struct chat_value fixed = w->fixed; /* of the question, not of its tools */
     buf_puts(w->out, "{\"type\":\"function\",\"function\":{");
     w->first = true;
+    w->fixed = (struct chat_value){0};
     put_value(w, "name", &name);
     if (chat_value_has(&description, JSON_STRING))
         put_value(w, "description", &description);
@@ -284,15 +294,16 @@ static enum status put_tool(struct writing *w, const struct chat_value *tool, st
         put_value(w, "parameters", &parameters);
     buf_puts(w->out, "}}");
     w->first = false;
+    w->fixed = fixed;
     return STATUS_OK;
 }
 
-/* An empty list is refused by OpenAI and by Mistral. */
-static bool has_tools(const struct question *q)
+/* The client's own. An empty list is refused by OpenAI and by Mistral. */
+static bool has_tools(const struct writing *w)
 {
-    struct chat_walk walk = chat_walk_of(&q->tools);
+    struct chat_walk walk = chat_walk_of(&w->q->tools);
     struct chat_value name, item;
-    return chat_walk_next(&walk, &name, &item);
+    return !is_fixed(w, "tools") && chat_walk_next(&walk, &name, &item);
 }
 
 static enum status put_tools(struct writing *w, struct buf *wrong)
@@ -301,9 +312,7 @@ static enum status put_tools(struct writing *w, struct buf *wrong)
     struct chat_value name, tool;
     enum status status = STATUS_OK;
     bool first = true;
-    if (!put_name(w, "tools"))
-        return STATUS_OK;
-    buf_putc(w->out, '[');
+    buf_puts(w->out, ",\"tools\":[");
     while (status == STATUS_OK && chat_walk_next(&walk, &name, &tool)) {
         if (!first)
             buf_putc(w->out, ',');
@@ -330,7 +339,7 @@ static enum status put_openai(struct writing *w, const struct feature_model *mod
     put_seed(w, dialect->seed);
     put_value(w, "response_format", &w->q->response_format);
     put_value(w, "reasoning_effort", &w->q->reasoning_effort);
-    if (has_tools(w->q)) {
+    if (has_tools(w)) {
         status = put_tools(w, wrong);
         put_value(w, "tool_choice", &w->q->tool_choice);
     }
@@ -381,7 +390,7 @@ static enum status put_ollama(struct writing *w, struct buf *wrong)
     w->fixed = fixed;
     put_format(w);
     put_think(w);
-    if (has_tools(w->q) && !chat_value_is(&w->q->tool_choice, "none"))
+    if (has_tools(w) && !chat_value_is(&w->q->tool_choice, "none"))
         status = put_tools(w, wrong);
     return status;
 }
