@@ -84,7 +84,7 @@ static void end_window(struct run *run)
 
 static bool phase_is_over(const struct run *run)
 {
-    int64_t passed_us = run->now_us - run->phase_us;
+    double passed_us = (double)(run->now_us - run->phase_us);
     switch (run->phase) {
     case OPENING:
         return run->opened == run->o->clients || passed_us > run->o->timeout_s * 1e6;

@@ -409,7 +409,7 @@ static void the_clients_of_one_address_are_limited_and_told_so(void **state)
         for (size_t split = 0; split < strlen(GET("/hello")); split += 7) {
             struct client c = connect_prompt();
             client_send_bytes(&c, GET("/hello"), split);
-            client_send(&c, GET("/hello") + split);
+            client_send(&c, &GET("/hello")[split]);
             assert_reply(&c, 429, "GET /hello: " OF_ADDRESS);
             assert_closed(&c);
         }
