@@ -72,7 +72,7 @@ enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, 
     if (!buf_ok(&key))
         goto out;
     status = STATUS_FULL;
-    if (f->render && !hub_may_render(h))
+    if (f->render && !hub_may_render(h, 0))
         goto out;
     struct channel *c = find(h, &key);
     status = STATUS_OK;
@@ -99,6 +99,7 @@ enum status hub_join(struct hub *h, struct follower *f, const char *feature_id, 
     f->stalls = 0;
     follower_link(c, f);
     rendered_count(f);
+    f->kept_first = f->kept;
 out:
     buf_clear(&key);
     return status;

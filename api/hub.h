@@ -25,8 +25,8 @@
  * entries, never frames: those of a read as they come while it has all before them and its socket
  * takes bytes, and pages from Redis else. A *whole* one has no outlet; its owner is told at the
  * end. What renderers keep is counted: where all of them keep this loop's share of
- * API_MAX_RENDERED, no new one joins, and one that keeps more than HUB_KEPT_FREELY and grows
- * is cut.
+ * API_MAX_RENDERED, no new one joins, and one that has grown by more than HUB_KEPT_FREELY is cut
+ * when it grows again.
  *
  * Thread: the loop's.
  */
@@ -66,7 +66,8 @@ struct follower {
     unsigned news;         /* which news it has */
     uint8_t stalls;        /* looks at which nothing had moved */
     bool live;
-    size_t kept; /* what its renderer keeps, as the hub has counted it */
+    size_t kept;       /* what its renderer keeps, as the hub has counted it */
+    size_t kept_first; /* the same when it joined */
 
     /* Set by the owner before hub_join. */
     bool told; /* the client holds an id of this stream: what voids it must be said */
@@ -121,8 +122,8 @@ MUST_CHECK enum status hub_join(struct hub *h, struct follower *f, const char *f
 /* hub_has_room(h, feature_id, chat_id): whether hub_join would find room now. */
 bool hub_has_room(struct hub *h, const char *feature_id, const char *chat_id);
 
-/* hub_may_render(h): whether a rendered one may join now. */
-bool hub_may_render(const struct hub *h);
+/* hub_may_render(h, bytes): whether a rendered one that begins with so many may join now. */
+bool hub_may_render(const struct hub *h, size_t bytes);
 
 /* hub_put_news(f, out): append the news of a job that waits or runs, so that they go out with the
    stream's first lines. Between hub_join and hub_open, which would send them else. */

@@ -74,9 +74,9 @@ static size_t room(const struct hub *h)
     return (size_t)(h->settings->api_max_rendered_bytes / h->settings->api_loops);
 }
 
-bool hub_may_render(const struct hub *h)
+bool hub_may_render(const struct hub *h, size_t bytes)
 {
-    return h->rendered < room(h);
+    return h->rendered + bytes < room(h);
 }
 
 void rendered_count(struct follower *f)
@@ -86,12 +86,12 @@ void rendered_count(struct follower *f)
     f->kept = bytes;
 }
 
-/* Small ones go on: their number bounds them. */
+/* Who was let in may grow a little: their number bounds that. */
 static bool keeps_too_much(struct follower *f)
 {
     size_t before = f->kept;
     rendered_count(f);
-    return f->kept > before && f->kept > HUB_KEPT_FREELY &&
+    return f->kept > before && f->kept > f->kept_first + HUB_KEPT_FREELY &&
            f->channel->hub->rendered > room(f->channel->hub);
 }
 

@@ -108,7 +108,8 @@ static const char *lacks_room(const struct visit *visit)
     struct hub *hub = visit->gateway->hub;
     if (!hub_has_room(hub, request->feature_id, request->chat_id))
         return NO_ROOM;
-    return speaks_raw(visit) || hub_may_render(hub) ? NULL : NO_RENDER_ROOM;
+    size_t begins_with = visit->asked->history.length;
+    return speaks_raw(visit) || hub_may_render(hub, begins_with) ? NULL : NO_RENDER_ROOM;
 }
 
 /* Takes the follower into the hub. False: it could not be, and was answered. */
@@ -142,7 +143,7 @@ static bool make_render(struct visit *visit, const struct chat_view *view, const
     struct visit_asked *asked = visit->asked;
     struct render_options *options = &asked->render;
     if (speaks_raw(visit) && (!options->snapshot || asked->request.cursor.kind != CURSOR_NONE ||
-                              !hub_may_render(visit->gateway->hub)))
+                              !hub_may_render(visit->gateway->hub, 0)))
         return true;
     if (options->created_s == 0)
         options->created_s = clock_wall_ms() / 1000;

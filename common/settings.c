@@ -71,7 +71,7 @@ static const struct row table[] = {
     {"API_DRAIN_MS", KIND_NUMBER, API, AT(api_drain_ms), 0, 600000, "10000", "time to end all streams after SIGTERM"},
     {"API_MAX_BACKLOG", KIND_BYTES, API, AT(api_max_backlog_bytes), 4 * KIB, GIB, "1MiB", "unsent bytes of one follower; beyond, it is closed and may resume"},
     {"API_STREAM_BUFFER", KIND_BYTES, API, AT(api_stream_buffer_bytes), 4 * KIB, GIB, "256KiB", "newest bytes of a stream kept for its followers; who is further behind is served from Redis"},
-    {"API_MAX_RENDERED", KIND_BYTES, API, AT(api_max_rendered_bytes), 64 * KIB, 1024 * GIB, "256MiB", "what followers that speak a dialect, whole answers and snapshots keep in memory, each loop its share; beyond, new ones are 503 (a raw snapshot comes as single messages), and one that keeps more than 64 KiB and grows is closed"},
+    {"API_MAX_RENDERED", KIND_BYTES, API, AT(api_max_rendered_bytes), 64 * KIB, 1024 * GIB, "256MiB", "what followers that speak a dialect, whole answers and snapshots keep in memory, each loop its share; beyond, new ones are 503 (a raw snapshot comes as single messages), and one that has grown by more than 64 KiB is closed"},
     {"API_TAIL_LANES", KIND_NUMBER, API, AT(api_tail_lanes), 0, 100000, "64", "streams that each loop follows by a Redis connection each; all beyond share two"},
     {"API_MAX_CONNECTIONS", KIND_NUMBER, API, AT(api_max_connections), 1, 1000000, "10000", "open client connections, all loops together"},
     {"API_MAX_CONNECTIONS_PER_ADDRESS", KIND_NUMBER, API, AT(api_max_connections_per_address), 0, 1000000, "0", "of these, from one IPv4 address or IPv6 /64; 0: no limit, as behind a proxy, which is one address"},

@@ -313,7 +313,7 @@ static void beyond_what_may_be_kept_the_largest_are_cut_and_no_new_ones_join(voi
         append_long(&job, n);
     await_got(small, "1\\n\"}");
     assert_false(large->told_whole);
-    assert_true(hub_may_render(hub));
+    assert_true(hub_may_render(hub, 0));
     /* One more joins, and begins at the beginning. */
     struct client *late = connected(2, &whole);
     await_over(late);
@@ -324,7 +324,7 @@ static void beyond_what_may_be_kept_the_largest_are_cut_and_no_new_ones_join(voi
     await_over(large);
     assert_int_equal(large->http_status, 0);
     assert_int_equal(hub_followers(hub), 1);
-    assert_true(hub_may_render(hub)); /* what they kept was given back */
+    assert_true(hub_may_render(hub, 0)); /* what they kept was given back */
     assert_int_equal(rig_done(rig, &job, 8).status, STATUS_OK);
     await_over(small);
     assert_non_null(strstr(buf_text(&small->got), "data: [DONE]"));
@@ -339,7 +339,7 @@ static void who_keeps_little_goes_on_beyond_what_may_be_kept(void **state)
     struct claim job = rig_run(rig, "c");
     struct client *c = connected(0, &whole);
     rig->settings.api_max_rendered_bytes = 1;
-    assert_false(hub_may_render(hub));
+    assert_false(hub_may_render(hub, 0));
     struct follower other = {.render = render_new(&ai_sdk, c->follower.job, "f", "c")};
     struct chat_view view = rig_look(rig, "c");
     assert_int_equal(hub_join(hub, &other, "f", "c", &view, c->follower.at), STATUS_FULL);

@@ -288,6 +288,25 @@ def the_stream_of_any_dialect_can_be_followed_raw(leat):
     same([e.json()["type"] for e in raw.events[:-1]][:3], ["start", "start-step", "text-start"], "what stands there")
 
 
+def what_dialects_keep_has_a_bound_and_raw_streams_go_on_beyond_it(leat):
+    gateway = leat.gateway(API_MAX_RENDERED="131072", API_LOOPS="1")
+    leat.worker(leat.task(ANSWER))
+    long = _ag_ui(gateway, "long", messages=[{"id": "q1", "role": "user", "content": "x" * 120_000}])
+    long.wait(lambda: b"one " in long.body, 10, "the first word")
+    refused = _ag_ui(gateway, "too-long", messages=[{"id": "q1", "role": "user", "content": "x" * 140_000}])
+    problem(refused.wait_end(), 503)
+    detail = problem(_ai_sdk(gateway, "c").wait_end(), 503)["detail"]
+    check("API_MAX_RENDERED" in detail, f"the setting is named: {detail}")
+    same(leat.redis("EXISTS", "chat:f:c", "chat:f:too-long"), 0, "nothing was asked")
+    raw = gateway.post("d", query="snapshot=1")
+    raw.wait(lambda: b"one " in raw.body, 10, "the first word, message by message")
+    leat.leave("go")
+    long.wait_end()
+    raw.wait_done()
+    same((_parts(long)[-1], [e.name for e in raw.events if e.name == "snapshot"]), ("RUN_FINISHED", []), "both end")
+    same(_parts(_ai_sdk(gateway, "c").wait_end())[-2:], ["finish", "[DONE]"], "there is room again")
+
+
 def a_drain_breaks_off_what_speaks_a_dialect_and_ends_what_is_raw(leat):
     """Clients of a dialect take an answer whose body ends in its regular way for a whole one."""
     gateway = leat.gateway()
