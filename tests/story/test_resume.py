@@ -30,7 +30,7 @@ def _told(stream, name):
 def a_client_cut_behind_every_event_in_turn_ends_with_the_same_text(leat):
     gateways = [leat.gateway(), leat.gateway()]
     leat.worker(TASK_MESSAGE_INTERVAL_MS="10")
-    undisturbed = gateways[0].post("c")
+    undisturbed = gateways[0].post("c").wait_head()
     events, cursor, connections = [], None, 0
     while not events or events[-1].data != "[DONE]":
         gateway = gateways[connections % 2]
