@@ -257,7 +257,7 @@ def a_queued_job_can_be_followed_with_its_own_cursor(leat):
 def resumes_meet_the_live_end_without_hole_or_double(leat):
     gateways = [leat.gateway(), leat.gateway()]
     leat.worker(TASK_MESSAGE_COUNT="400", TASK_MESSAGE_INTERVAL_MS="2")
-    undisturbed = gateways[0].post("c")
+    undisturbed = gateways[0].post("c").wait_head()
     clients = []
     for number in range(8):
         clients.append([gateways[number % 2].get("c", cut_after=5 + 7 * number)])
