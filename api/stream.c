@@ -28,6 +28,7 @@
 
 #define NO_MEMORY "There is no memory left."
 #define NO_ROOM "This gateway follows as many streams as it may."
+#define GOING_DOWN "This gateway is going down."
 #define NO_RENDER_ROOM \
     "This gateway keeps as much of answers in dialects as it may (API_MAX_RENDERED)."
 
@@ -235,7 +236,7 @@ static void begin_whole(struct visit *visit, const struct chat_view *view, struc
     else if (visit->ends)
         answer_whole(visit, visit->follower.render, job);
     else if (visit->gateway->draining)
-        visit_refuse(visit, PROBLEM_OVERLOADED, "This gateway is going down.", view->job);
+        visit_refuse(visit, PROBLEM_OVERLOADED, GOING_DOWN, view->job);
     else if (join(visit, view, from))
         hub_open(&visit->follower, NULL);
 }
@@ -392,10 +393,9 @@ void stream_start(struct visit *visit)
         return;
     }
     visit->run = stream_start;
-    if (visit->gateway->draining)
-        visit_refuse(visit, PROBLEM_OVERLOADED, "This gateway is going down.", "");
-    else if (lacks_room(visit))
-        visit_refuse(visit, PROBLEM_OVERLOADED, lacks_room(visit), "");
+    const char *why = visit->gateway->draining ? GOING_DOWN : lacks_room(visit);
+    if (why)
+        visit_refuse(visit, PROBLEM_OVERLOADED, why, "");
     else if (take_body(visit, &payload, hash))
         enqueue(visit, &payload, hash);
     buf_clear(&payload);

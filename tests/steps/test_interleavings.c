@@ -9,7 +9,6 @@
 #include "invariants.h"
 #include "rig.h"
 
-#define DAY_MS 86400000
 #define ROUNDS 12
 #define STEPS_A_ROUND 150
 #define HELD_MOST 64
@@ -219,9 +218,7 @@ static void everything_fits_after_each_step(void **state)
     };
     const char *wanted = getenv("LEAT_SEED");
     uint64_t seed = wanted ? strtoull(wanted, NULL, 10) : 1;
-    struct settings *settings = &((struct rig *)*state)->settings;
-    settings->lease_ms = settings->stream_ttl_ms = settings->job_deadline_ms = DAY_MS;
-    settings->retry_backoff_ms = settings->retry_backoff_max_ms = DAY_MS;
+    rig_stop_time(*state);
     for (int round = 0; round < ROUNDS; round++, seed++) {
         static struct play play;
         play = (struct play){.rig = *state, .random = seed};

@@ -363,10 +363,12 @@ static void who_could_not_answer_has_its_time_afterwards(void **state)
 {
     struct world *w = *state;
     w->shell.settings.task_stop_ms = 3000;
-    start(w, "read -r id line; read -r other line; long=$(head -c 250000 /dev/zero | tr '\\0' x); "
-             "for i in 1 2 3 4 5 6; do echo \"$id {\\\"x\\\":\\\"$long\\\"}\"; done; "
-             "read -r stopped line; sleep 1; echo \"$stopped {\\\"leat\\\":\\\"failed\\\"}\"; "
-             "read -r line");
+    start(
+        w,
+        "read -r id line; read -r other line; long=$(head -c 250000 /dev/zero | tr '\\0' x); "
+        "for i in 1 2 3 4 5 6; do echo \"$id {\\\"x\\\":\\\"$long\\\"}\"; done; "
+        "read -r stopped line; read -r next line; echo \"$stopped {\\\"leat\\\":\\\"failed\\\"}\"; "
+        "read -r line");
     struct job *a = give(w, 0, "{}\n"), *b = give(w, 1, "{}\n");
     place_pause(a->place);
     TURN_UNTIL(w, a->bytes >= SHARED_OVER_BYTES);
@@ -375,6 +377,10 @@ static void who_could_not_answer_has_its_time_afterwards(void **state)
     turn_for(w, w->shell.settings.task_stop_ms - 200);
     assert_int_equal(b->ended, 0);
     place_resume(a->place);
+    turn_for(w, 1000);
+    assert_int_equal(b->ended, 0);
+    assert_true(shared_is_serving(w->shared));
+    give(w, 2, "{}\n"); /* it waits for this before it obeys */
     TURN_UNTIL(w, b->ended);
     assert_string_equal(buf_text(&b->reason), "timeout");
     assert_false(b->alone);

@@ -6,7 +6,6 @@
 
 #define MESSAGES_MOST 2 /* of an attempt */
 #define TRIES 2
-#define DAY_MS 86400000
 #define FAR INT64_C(9000000000000)
 #define CHAT "c"
 
@@ -585,11 +584,8 @@ bool move_make(struct step *s, int move)
 
 void actors_settings(struct rig *rig)
 {
-    struct settings *settings = &rig->settings;
-    settings->lease_ms = settings->stream_ttl_ms = settings->job_deadline_ms = DAY_MS;
-    settings->dead_retention_ms = DAY_MS;
-    settings->retry_backoff_ms = settings->retry_backoff_max_ms = DAY_MS;
-    settings->job_max_attempts = settings->job_max_deaths = TRIES;
+    rig_stop_time(rig);
+    rig->settings.job_max_attempts = rig->settings.job_max_deaths = TRIES;
 }
 
 /* Moves a stream's entries, and where its job begins, into the future. */

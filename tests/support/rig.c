@@ -17,6 +17,14 @@ static void set_standards(struct rig *rig)
     rig->settings.redis_socket = redis_server_socket(rig->server);
 }
 
+void rig_stop_time(struct rig *rig)
+{
+    struct settings *settings = &rig->settings;
+    settings->lease_ms = settings->stream_ttl_ms = settings->job_deadline_ms = DAY_MS;
+    settings->dead_retention_ms = DAY_MS;
+    settings->retry_backoff_ms = settings->retry_backoff_max_ms = DAY_MS;
+}
+
 void rig_await_up(struct rig *rig, struct redis *r)
 {
     uint64_t end_ns = uv_hrtime() + (uint64_t)AWAIT_MS * 1000000;

@@ -114,6 +114,12 @@ struct claims rig_claim_as(struct rig *rig, const struct claimant *who);
 /* rig_take(rig, worker): claims one; asserted that there is one. */
 struct claim rig_take(struct rig *rig, const char *worker);
 
+#define DAY_MS 86400000
+
+/* rig_stop_time(rig): no lease, wait or expiry is over within a day: time passes as the test says.
+ */
+void rig_stop_time(struct rig *rig);
+
 /* rig_run(rig, chat): put and take by worker w1. */
 struct claim rig_run(struct rig *rig, const char *chat);
 

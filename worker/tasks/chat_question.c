@@ -283,18 +283,14 @@ static enum status put_tool(struct writing *w, const struct chat_value *tool, st
         chat_value_compact(tool, w->out);
         return STATUS_OK;
     }
-    const struct chat_value fixed = w->fixed; /* of the question, not of its tools */
+    struct writing inner = {.out = w->out, .first = true}; /* the operator's are not of a tool */
     buf_puts(w->out, "{\"type\":\"function\",\"function\":{");
-    w->first = true;
-    w->fixed = (struct chat_value){0};
-    put_value(w, "name", &name);
+    put_value(&inner, "name", &name);
     if (chat_value_has(&description, JSON_STRING))
-        put_value(w, "description", &description);
+        put_value(&inner, "description", &description);
     if (chat_value_has(&parameters, JSON_OBJECT))
-        put_value(w, "parameters", &parameters);
+        put_value(&inner, "parameters", &parameters);
     buf_puts(w->out, "}}");
-    w->first = false;
-    w->fixed = fixed;
     return STATUS_OK;
 }
 
@@ -375,19 +371,17 @@ static void put_think(struct writing *w)
 static enum status put_ollama(struct writing *w, struct buf *wrong)
 {
     enum status status = STATUS_OK;
-    const struct chat_value fixed = w->fixed;
+    struct writing options = *w;
+    options.first = true;
+    options.fixed = chat_value_find(&w->fixed, "options");
     buf_puts(w->out, ",\"options\":{");
-    w->first = true;
-    w->fixed = chat_value_find(&fixed, "options");
-    put_temperature(w);
-    put_value(w, "top_p", &w->q->top_p);
-    put_max_tokens(w, "num_predict");
-    put_stop(w);
-    put_seed(w, "seed");
-    put_fixed(w, NULL);
+    put_temperature(&options);
+    put_value(&options, "top_p", &w->q->top_p);
+    put_max_tokens(&options, "num_predict");
+    put_stop(&options);
+    put_seed(&options, "seed");
+    put_fixed(&options, NULL);
     buf_putc(w->out, '}');
-    w->first = false;
-    w->fixed = fixed;
     put_format(w);
     put_think(w);
     if (has_tools(w) && !chat_value_is(&w->q->tool_choice, "none"))
