@@ -181,8 +181,8 @@ def a_redis_restarted_full_of_clients_is_503_until_there_is_room(leat):
     worker = leat.worker(leat.task(STEPS))
     stream = gateway.post("c").wait_events(3)
     redis.kill()
-    redis.options = ["--maxclients", "4"]
     redis.start()
+    redis("CONFIG", "SET", "maxclients", 4)  # now: the programs would have been before the story
     crowd = []
     until(lambda: _crowded_out(redis, crowd) and gateway.is_away(), 20,
           "there is no room for the programs")
