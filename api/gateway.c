@@ -122,6 +122,8 @@ static void on_redis_state(void *arg, bool up)
 static void on_redis_refused(void *arg, const char *words)
 {
     struct gateway *g = arg;
+    if (g->failure)
+        return;
     log_error("redis_refused", LOG_S("why", words),
               LOG_S("see", "REDIS_USERNAME, REDIS_PASSWORD, REDIS_DB"));
     if (g->was_up)

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import urllib.parse
 import uuid
 
@@ -96,6 +97,19 @@ class Program:
                 pass
         return count
 
+    def settled_sockets(self):
+        """As many as it has once nobody comes or goes any more: each new stream has two for a moment."""
+        counted = [(-1, 0)]
+
+        def settled():
+            count, now = self.sockets(), time.monotonic()
+            if count != counted[-1][0]:
+                counted.append((count, now))
+            return now - counted[-1][1] > 0.3 * FACTOR
+
+        until(settled, 10, lambda: f"{self.name} has as many sockets as before: {counted[-8:]}")
+        return counted[-1][0]
+
     def memory_kib(self):
         with open(f"/proc/{self.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
@@ -167,7 +181,8 @@ def target(chat, feature="f", query=""):
 
 class Worker(Program):
     def __init__(self, leat, tasks=None, **env):
-        standard = {"TASK_MESSAGE_INTERVAL_MS": "20", "WORKER_DRAIN_MS": "0", "TASK_STOP_MS": "300"}
+        standard = {"TASK_MESSAGE_INTERVAL_MS": "20", "WORKER_DRAIN_MS": "0", "TASK_STOP_MS": ms(300),
+                    "JOB_TIMEOUT_MS": ms(60000)}
         if tasks:
             standard["WORKER_TASKS"] = tasks
         super().__init__(leat, "leat-worker", {**standard, **leat.redis_settings(), **env})
@@ -325,7 +340,7 @@ class Leat:
             except Failed as failed:
                 wrong.append(str(failed))
         if self.redis:
-            self.redis.kill()
+            self.redis.close()
         try:
             until(lambda: not self.processes(), 3, "processes end")
         except Failed:

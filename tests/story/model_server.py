@@ -23,7 +23,7 @@ class Script:
 
     def __init__(self, say=("Hello", " there", "."), *, reasoning=(), tools=(), usage=(7, 3), finish=None,
                  pace=0, piece=0, comments=False, status=200, retry_after=None, body=None, content_type=None,
-                 wait=None, stall_at=None, cut_at=None, error_at=None, garbage_at=None, ends=True,
+                 wait=None, holds=None, stall_at=None, cut_at=None, error_at=None, garbage_at=None, ends=True,
                  leaves_open=False):
         self.say, self.reasoning, self.tools = list(say), list(reasoning), list(tools)
         self.usage, self.finish = usage, finish or ("tool_calls" if tools else "stop")
@@ -33,6 +33,7 @@ class Script:
         self.status, self.retry_after, self.body = status, retry_after, body
         self.content_type = content_type
         self.wait = wait                # a threading.Event: no head before it is set
+        self.holds = holds              # (number, a threading.Event): this event not before it is set
         self.stall_at = stall_at        # nothing more from this event on, the connection stays
         self.cut_at = cut_at            # the connection breaks off before this event
         self.error_at = error_at        # an error object in place of this event, and the end
@@ -91,6 +92,11 @@ class Cut(Exception):
     pass
 
 
+async def is_set(event):
+    while not event.is_set():
+        await asyncio.sleep(0.005)
+
+
 class Answer:
     """One request being answered."""
 
@@ -127,6 +133,8 @@ class Answer:
         for number, event in enumerate(events):
             if s.pace:
                 await asyncio.sleep(s.pace)
+            if s.holds and number == s.holds[0]:
+                await is_set(s.holds[1])
             if number == s.stall_at:
                 await asyncio.Event().wait()
             if number == s.cut_at:
@@ -144,8 +152,7 @@ class Answer:
     async def go(self):
         s = self.script
         if s.wait:
-            while not s.wait.is_set():
-                await asyncio.sleep(0.005)
+            await is_set(s.wait)
         if s.status != 200 or s.body is not None:
             await self.fail()
             return

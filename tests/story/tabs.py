@@ -83,6 +83,7 @@ class Tab:
             self.call("press", key)
 
     def ask(self, text):
+        self.wait("document.querySelector('#feature')")  # a page that knows its features follows its chat
         self.type(text)
         self.press("Enter")
 

@@ -90,7 +90,7 @@ def _read_to_its_end(leat, seen, wire, job, last):
 def a_browser_reads_a_stream_through_a_cut_and_stops_at_the_end_without_a_second_run(leat):
     pages = _Pages(leat)
     gateway = leat.gateway(API_CORS_ORIGINS=pages.origin)
-    leat.worker(leat.task("until('go')\ncount(1, 5)\nuntil('again')\ncount(6, 10)\n"))
+    leat.worker(leat.task("until('go')\ncount(1, 5)\nuntil('again')\ncount(6, 10)\n"), JOB_TIMEOUT_MS="600000")
     job = gateway.post("c").wait_head().job()
     wire = Wire(leat, gateway.port)
     browser = _Browser(leat, pages, f"http://127.0.0.1:{wire.port}{target('c')}")
@@ -112,7 +112,7 @@ def a_browser_reads_on_after_redis_was_away_and_the_gateway_was_replaced(leat):
     redis = leat.with_redis(tcp=True, append_only=True)
     pages = _Pages(leat)
     gateway = leat.gateway(API_CORS_ORIGINS=pages.origin)
-    leat.worker(leat.task("until('go')\ncount(1, 5)\nuntil('again')\ncount(6, 10)\n"))
+    leat.worker(leat.task("until('go')\ncount(1, 5)\nuntil('again')\ncount(6, 10)\n"), JOB_TIMEOUT_MS="600000")
     job = gateway.post("c").wait_head().job()
     wire = Wire(leat, gateway.port)
     browser = _Browser(leat, pages, f"http://127.0.0.1:{wire.port}{target('c')}")

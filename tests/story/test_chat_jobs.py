@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import threading
 import time
 
 from calls import good, show, start
@@ -54,9 +55,11 @@ def _usage(gateway, job, attempts=1):
 
 def the_built_in_worker_answers_a_chat_token_by_token(leat):
     server, gateway, _ = _setup(leat)
-    server.models["m"] = [Script(["Grüße", ", ", "you."], pace=0.15)]
+    rest = threading.Event()
+    server.models["m"] = [Script(["Grüße", ", ", "you."], holds=(2, rest))]
     job, stream = _ask(gateway)
-    _said(stream, "Grüße")  # long before the next
+    _said(stream, "Grüße")
+    rest.set()
     stream.wait_done()
     same(_text(stream), "Grüße, you.", "the text")
     messages = _messages(stream)
@@ -105,8 +108,11 @@ def what_a_provider_refuses_fails_with_its_words(leat):
 
 def a_provider_that_breaks_off_costs_an_attempt_and_the_answer_is_whole(leat):
     server, gateway, _ = _setup(leat)
-    server.models["m"] = [Script(["Half ", "an"], cut_at=2), Script()]
+    joined = threading.Event()
+    server.models["m"] = [Script(["Half ", "an"], cut_at=2, holds=(2, joined)), Script()]
     job, stream = _ask(gateway)
+    _said(stream, "Half ")
+    joined.set()
     stream.wait_done(30)
     check(any(event.name == "reset" for event in stream.events), "a reset was told")
     same((_text(stream), show(gateway, job)["attempts"]), ("Hello there.", 1), "one attempt failed")

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import threading
 
-from leat import FACTOR, HERE, Failed, Wire, check, limit, same, until
+from leat import FACTOR, HERE, Failed, Wire, check, limit, ms, same, until
 from tabs import Browser
 
 HEAVY = True  # see run
@@ -43,7 +43,7 @@ part("finish", finishReason="tool-calls" if calls else "stop")
 say({"leat": "done"})
 '''
 WHOLE = "one two thréé"
-FAST = {"LEASE_MS": "1000", "RETRY_BACKOFF_MS": "1"}
+FAST = {"LEASE_MS": ms(2000), "RETRY_BACKOFF_MS": "1"}
 
 
 class _Calls:

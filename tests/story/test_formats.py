@@ -48,11 +48,13 @@ def a_job_may_end_with_its_client(leat):
 def a_client_that_leaves_before_redis_has_answered_ends_its_job_too(leat):
     gateway = leat.gateway(REDIS_TIMEOUT_MS="30000")
     there = gateway.post("joined").wait_head()
-    without = gateway.sockets() - 1
     there.close()
+    without = gateway.settled_sockets()
     leat.redis.pause()
-    for chat in ("started", "joined"):
-        gateway.post(chat, query="cancel_on_disconnect=1").close()
+    asked = [gateway.post(chat, query="cancel_on_disconnect=1") for chat in ("started", "joined")]
+    until(lambda: gateway.sockets() == without + 2, 10, "they are there")
+    for stream in asked:
+        stream.close()
     until(lambda: gateway.sockets() == without, 10, "the gateway has noticed that they left")
     leat.redis.go_on()
     until(lambda: leat.redis("GET", "chat:f:started"), 10, "the question came to Redis")

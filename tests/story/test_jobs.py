@@ -5,7 +5,7 @@ import time
 import uuid
 
 from calls import call, good, page, pages, refused, show, start, started
-from leat import FACTOR, check, exact, many, same, stays, target, until
+from leat import FACTOR, check, exact, many, ms, same, stays, target, until
 
 NOBODY = str(uuid.uuid4())
 FAILS = "say({'leat': 'failed', 'reason': 'no luck', 'retry': False})\n"
@@ -219,11 +219,11 @@ def a_job_that_nobody_takes_expires_by_its_own_deadline(leat):
 
 
 def a_result_is_kept_as_long_as_it_asked_for(leat):
-    leat.settings(STREAM_TTL_MS="1000")
+    leat.settings(STREAM_TTL_MS=ms(1000))
     gateway = leat.gateway()
     leat.worker(TASK_MESSAGE_COUNT="1")
     long, usual = started(gateway, retention_ms=600_000), started(gateway)
-    for job in (long, usual):
+    for job in (usual, long):
         leat.wait_state(job, "done")
     left = leat.redis("PTTL", f"job:{long}")
     check(590_000 < left <= 600_000, f"the job's expiry: {left}")

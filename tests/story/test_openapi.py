@@ -68,7 +68,7 @@ def _calls_that_work(leat, judge, gateway, dead):
     first = judge(
         gateway,
         ("POST", "/jobs", _job(feature_id="f", chat_id="c", payload={"a": 1}, priority=9, deadline_ms=60_000,
-                               timeout_ms=1000, max_attempts=2, retention_ms=60_000)),
+                               timeout_ms=60_000, max_attempts=2, retention_ms=60_000)),
         ("POST", "/jobs", {**_job(delay_ms=60_000, payload=[1]), **key}),
         ("POST", "/jobs", _job(run_at="2999-01-01T00:00:00.5+01:00")),
         ("POST", "/stream?feature_id=f&chat_id=c", {"body": {"a": 1}}))

@@ -44,7 +44,7 @@ def without_redis_posts_are_503_gets_retry_and_all_comes_back_without_a_restart(
 
 
 def _pause_is_survived(leat, reaped):
-    leat.settings(REDIS_TIMEOUT_MS=ms(500), LEASE_MS=ms(1200))
+    leat.settings(REDIS_TIMEOUT_MS=ms(1000), LEASE_MS=ms(1200))
     gateways = [leat.gateway(), leat.gateway()]
     leat.worker(leat.task(STEPS))
     leat.worker(leat.task(STEPS))
@@ -147,7 +147,7 @@ def flushall_in_the_middle_is_told_gone_or_reset(leat):
     for stream in streams:
         stream.wait(lambda s=stream: len(s.events) > 3, 10, "an event after the loss")
         check(stream.events[3].name in ("gone", "reset"), f"loss is announced: {stream.describe()}")
-        check(stream.events[3].when - lost < 5 * FACTOR, f"after {stream.events[3].when - lost:.2f} s")
+        check(stream.events[3].when - lost < 7 * FACTOR, f"after {stream.events[3].when - lost:.2f} s")
     leat.leave("more")
     leat.leave("go")
     for stream in streams:

@@ -102,7 +102,7 @@ def _words(pid):
 
 def one_is_stopped_and_the_others_go_on(leat):
     gateway = leat.gateway()
-    leat.worker(_shared(leat, PACED))
+    leat.worker(_shared(leat, PACED), TASK_STOP_MS=ms(5000))
     streams = [gateway.post(f"c{n}").wait_events(2) for n in range(5)]
     same(gateway.delete("c2").status, 200, "DELETE")
     streams[2].wait_done()
@@ -197,7 +197,7 @@ async def work(job, say):
         write(job["job"] + " {not JSON")
         await until("never")
     await work_on(job, say)
-""", "[slots=100,max_attempts=1]"))
+""", "[slots=100,max_attempts=1]"), TASK_STOP_MS=ms(5000))
     other = gateway.post("c0").wait_events(2)
     wrong = gateway.post("wrong").wait_done(10)
     same((wrong.events[-2].name, wrong.events[-2].json()["reason"]), ("failed", "line"), "its end")
@@ -227,7 +227,7 @@ async def work(job, say):
 
 def a_time_out_ends_its_job_and_nobody_elses(leat):
     gateway = leat.gateway()
-    leat.worker(_shared(leat, PACED, "[slots=100,max_attempts=1]"))
+    leat.worker(_shared(leat, PACED, "[slots=100,max_attempts=1]"), TASK_STOP_MS=ms(5000))
     body = {"type": "generate_messages", "feature_id": "f", "chat_id": "slow", "timeout_ms": int(ms(800))}
     slow = gateway.request("POST", "/jobs", [("Content-Type", "application/json")], json.dumps(body).encode())
     same(slow.status, 202, "POST /jobs")

@@ -133,7 +133,7 @@ def a_stop_with_a_job_never_hits_a_later_answer(leat):
 
 
 def a_stop_works_while_the_job_is_delayed(leat):
-    leat.settings(RETRY_BACKOFF_MS="600000", RETRY_BACKOFF_MAX_MS="600000")
+    leat.settings(RETRY_BACKOFF_MS="86400000", RETRY_BACKOFF_MAX_MS="86400000")
     gateway = leat.gateway()
     leat.worker(leat.task("count(1, 1)\nsys.exit(1)\n"))
     stream = gateway.post("c").wait_events(1)

@@ -394,12 +394,12 @@ def the_queued_marker_stands_before_the_claim_and_does_not_expire(leat):
 
 
 def a_silent_job_outlives_the_expiry(leat):
-    leat.settings(STREAM_TTL_MS=ms(600), LEASE_MS=ms(600))
+    leat.settings(STREAM_TTL_MS=ms(1500), LEASE_MS=ms(1500))
     gateway = leat.gateway()
     leat.worker(leat.task("count(1, 1)\nuntil('go')\ncount(2, 2)\n"))
     stream = gateway.post("c").wait_events(1)
     lowest = []
-    stays(lambda: lowest.append(leat.redis("PTTL", "stream:f:c")) or lowest[-1] > 0, 1.5,
+    stays(lambda: lowest.append(leat.redis("PTTL", "stream:f:c")) or lowest[-1] > 0, 3.5,
           lambda: f"the stream of a running job is kept: {lowest[-5:]}")
     leat.leave("go")
     stream.wait_done()

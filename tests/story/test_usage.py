@@ -74,7 +74,7 @@ def stopped(number, frame):
 signal.signal(signal.SIGTERM, stopped)
 say({"n": 1})
 signal.pause()
-"""))
+"""), TASK_STOP_MS=ms(5000))
     stream = gateway.post("c").wait_events(1)
     worker.signal(signal.SIGTERM)
     until(lambda: "draining" in worker.log(), 5, "it drains")

@@ -58,7 +58,7 @@ def a_delayed_attempt_starts_on_time(leat):
         job = leat.job(stream.job())
         late.append(float(job["started"]) - float(job["due"]))
     check(min(late) >= 0, f"none starts before it is due: {late}")
-    check(sorted(late)[3] < 200 * FACTOR, f"most start soon after they are due: {late}")
+    check(sorted(late)[3] < 400 * FACTOR, f"most start soon after they are due: {late}")
 
 
 # ---- queues ----
@@ -170,9 +170,9 @@ def a_token_that_a_worker_got_just_before_it_was_quiet_wakes_another(leat):
     until(lambda: _known(leat)["state"] == "quiet", 1, "it is quiet; its BLPOP still waits")
     leat.worker(TASK_MESSAGE_COUNT="1")
     for number in range(4):
-        stream = gateway.post(f"c{number}").wait_done()
-        took = stream.ended_at - stream.started
-        check(took < 0.7 * FACTOR, f"question {number} is answered at once, not after {took:.2f} s")
+        job = leat.job(gateway.post(f"c{number}").wait_done().job())
+        late = float(job["started"]) - float(job["ready"])  # a BLPOP that ended would be a second
+        check(late < 700, f"question {number} is claimed at once, not after {late} ms")
 
 
 def a_quiet_worker_drains_at_sigterm(leat):

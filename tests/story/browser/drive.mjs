@@ -20,7 +20,7 @@ const browser = await chromium.launchPersistentContext(folder, {
     '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   ...JSON.parse(options),
 });
-browser.setDefaultTimeout(20_000);
+browser.setDefaultTimeout(60_000); // who asks has a bound of its own
 const tabs = new Map();
 
 async function open(name, address) {
