@@ -3,7 +3,7 @@ import json
 
 from leat import check, limit, ms, same, until
 from redis_proxy import Relay
-from redis_server import Redis
+from redis_server import Redis, caught_up
 from view import View, terminal_entries
 
 TASK = """
@@ -28,17 +28,9 @@ class _Installation:
               "the replica follows")
         leat.helpers += [self.replica, self.master]
         self.address = Relay(leat, ("127.0.0.1", self.master.port))
-        leat.settings(**self.address.settings(), LEASE_MS=ms(1500))
+        leat.settings(**self.address.settings(), LEASE_MS=ms(3000))
         self.gateways = [leat.gateway(), leat.gateway()]
         self.worker = leat.worker(leat.task(TASK), WORKER_MAX_JOBS="2")
-
-    def caught_up(self):
-        """The replica has all that the master has written. (WAIT looks at one connection's writes.)"""
-        def offset(redis, name):
-            lines = redis("INFO", "replication").splitlines()
-            return next(int(line.split(":")[1]) for line in lines if line.startswith(name))
-        wanted = offset(self.master, "master_repl_offset:")
-        until(lambda: offset(self.replica, "slave_repl_offset:") >= wanted, 10, "the replica has it all")
 
     def fail_over(self, cut):
         """The replica becomes master; the address leads there."""
@@ -62,7 +54,7 @@ def _tail_is_lost(leat, cut):
     ended = right.post("ended").wait_events(3)
     claimed = left.post("claimed")
     claimed.wait_comment("queued")
-    two.caught_up()
+    caught_up(two.master, two.replica)
     two.link.hold()
     leat.leave("go-written")
     written.wait_events(6)

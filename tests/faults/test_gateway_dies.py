@@ -2,7 +2,7 @@
 import socket
 import time
 
-from leat import FACTOR, check, exact, ms, same, until
+from leat import FACTOR, check, exact, free_port, ms, same, until
 
 COUNTING = "n = 0\nwhile not there('go'):\n    n += 1\n    count(n, n)\n    time.sleep(0.01)\ncount(n + 1, n + 1)\n"
 
@@ -105,7 +105,7 @@ def a_job_accepted_by_a_gateway_that_dies_at_once_is_still_run(leat):
 
 
 def a_gateway_can_be_started_again_on_its_port_at_once(leat):
-    gateway = leat.gateway()
+    gateway = leat.gateway(API_PORT=str(free_port()))
     leat.worker(leat.task(COUNTING))
     stream = gateway.post("c").wait_events(3)
     for how in ("kill", "stop"):

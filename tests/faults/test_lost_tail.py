@@ -84,8 +84,9 @@ def a_redis_that_lost_any_tail_of_its_file_announces_it(leat):
         until(lambda: sum(len(s.events) for s in streams.values()) >= goal, 20, "streams go on")
         _interfere(gateways, chance, turn, streams)
         redis.kill()
-        killed, size = time.monotonic(), os.path.getsize(redis.growing_file())
+        size = os.path.getsize(redis.growing_file())
         cut = min(size, int(math.exp(chance.uniform(0, math.log(65536)))))
+        killed = time.monotonic()  # until now they may have been told what they knew
         redis.restart_without(size - cut)
         ends = {name: _end_is_told(name, stream) for name, stream in streams.items()}
         until(lambda: not _jobs_alive(leat), 15, lambda: f"all jobs end: {_jobs_alive(leat)}")

@@ -37,9 +37,10 @@ def a_gateway_with_few_descriptors_keeps_some_for_redis(leat):
     check("open_files_low" in gateway.log(), "the start says so")
     worker = leat.worker(leat.task(STEPS))
     stream = gateway.post("c").wait_events(3)
-    held = [gateway.get("c") for _ in range(80)]
-    for client in held:
-        client.wait(lambda c=client: c.events or c.ended, 10, "its messages, or word to come again")
+    held = []
+    for _ in range(80):  # one behind the other: who is just let in has two descriptors
+        client = gateway.get("c")
+        held.append(client.wait(lambda c=client: c.events or c.ended, 10, "its messages, or word to come again"))
     kept = [client for client in held if not client.ended]
     check(30 < len(kept) <= 64, f"about half of the descriptors are for clients: {len(kept)}")
     check(all(1000 <= (c.retry or 0) <= 5000 for c in held if c.ended), "the others are asked to come again")
@@ -202,13 +203,13 @@ def a_redis_restarted_full_of_clients_is_503_until_there_is_room(leat):
 
 def _crowded_out(redis, crowd):
     """Take the room that there is, the programs' too; whether none of them is there."""
-    programs = [line for line in redis("CLIENT", "LIST").splitlines()
-                if " name=leat-api" in line or " name=worker-" in line]
-    for line in programs:
-        redis("CLIENT", "KILL", "ID", line.split()[0][len("id="):])
+    ours = {redis("CLIENT", "ID"), *(one("CLIENT", "ID") for one in crowd)}
+    ids = {int(line.split()[0][len("id="):]) for line in redis("CLIENT", "LIST").splitlines()}
+    for one in ids - ours:  # some of them have no name yet
+        redis("CLIENT", "KILL", "ID", one)
     while _one_more(redis, crowd):
         pass
-    return not programs
+    return not ids - ours
 
 
 def _one_more(redis, crowd):

@@ -207,6 +207,7 @@ static void who_comes_elsewhere_just_then_keeps_it(void **state)
     struct hangup *one = left(job.job);
     look_at(one);
     assert_true(await(&rig->loop, is_second_heard, one, AWAIT_MS));
+    enter(one, LISTENING, AWAIT_MS); /* until it hears what is said now */
     join_there(&f, job.job);
     assert_true(await(&rig->loop, are_none, NULL, AWAIT_MS));
     assert_int_equal(rig_look(rig, "c").state, JOB_WAITING);
@@ -232,6 +233,7 @@ static void an_answer_that_could_not_be_heard_is_none(void **state)
     struct hangup *one = left(job.job);
     look_at(one);
     assert_true(await(&rig->loop, is_heard, one, AWAIT_MS));
+    enter(one, LISTENING, AWAIT_MS);
     one->rounds = ROUNDS - 1;
     assert_true(cli_number(rig, "CLIENT KILL TYPE pubsub") > 0);
     while (others_listening(hangups->others) == one->listening)

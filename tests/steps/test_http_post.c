@@ -392,7 +392,7 @@ static void who_does_not_connect_in_time_is_unreachable(void **state)
 static void a_server_that_says_nothing_is_silent(void **state)
 {
     struct world *w = *state;
-    w->first_ms = 100;
+    w->first_ms = 1000;
     struct asked *a = ask(w, 0);
     UNTIL(w, a->over);
     assert_int_equal(a->end, HTTP_SILENT);

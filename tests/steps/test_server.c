@@ -362,8 +362,8 @@ static void fin_rst_and_half_close_are_noticed_while_a_stream_is_open(void **sta
         struct client c = asking(GET("/hold"));
         assert_true(client_read_until(&c, ":\n\n"));
         leave(&c, how);
-        AWAIT(gone, (size_t)how + 1, 1000);
-        AWAIT(closed, (size_t)how + 1, 1000);
+        AWAIT(gone, (size_t)how + 1, CLIENT_MS);
+        AWAIT(closed, (size_t)how + 1, CLIENT_MS);
     }
     assert_true(await_connections(0, CLIENT_MS));
 }
@@ -375,8 +375,8 @@ static void fin_rst_and_half_close_are_noticed_while_an_answer_is_awaited(void *
         struct client c = asking(GET("/wait"));
         AWAIT(bound, (size_t)how + 1, CLIENT_MS);
         leave(&c, how);
-        AWAIT(gone, (size_t)how + 1, 1000);
-        AWAIT(closed, (size_t)how + 1, 1000);
+        AWAIT(gone, (size_t)how + 1, CLIENT_MS);
+        AWAIT(closed, (size_t)how + 1, CLIENT_MS);
     }
     assert_true(await_connections(0, CLIENT_MS));
 }
@@ -387,7 +387,7 @@ static void a_fin_together_with_the_request_is_noticed(void **state)
     for (size_t i = 1; i <= 20; i++) {
         struct client c = asking(i % 2 ? GET("/hold") : GET("/wait"));
         client_close(&c);
-        AWAIT(closed, i, 1000);
+        AWAIT(closed, i, CLIENT_MS);
     }
     assert_true(await_connections(0, CLIENT_MS));
 }
@@ -429,7 +429,7 @@ static void a_slow_reader_that_leaves_is_noticed_while_its_rest_waits(void **sta
         client_send(&c, GET("/stream?count=1000&size=60000"));
         assert_true(client_read_until(&c, "abc"));
         leave(&c, how);
-        AWAIT(closed, (size_t)how + 1, 1000);
+        AWAIT(closed, (size_t)how + 1, CLIENT_MS);
     }
     assert_true(await_connections(0, CLIENT_MS));
 }

@@ -192,6 +192,7 @@ static void assert_end(const struct job *job, enum place_end end, const char *re
 static void each_job_gets_its_own_lines_and_the_process_goes_on(void **state)
 {
     struct world *w = *state;
+    w->shell.settings.task_stop_ms = PATIENCE_MS;
     start(w, SAYS_BACK);
     struct job *a = give(w, 0, "{\"n\":1}\n"), *b = give(w, 1, "{\"done\":2}\n");
     TURN_UNTIL(w, a->count == 1 && b->ended);
@@ -210,6 +211,7 @@ static void each_job_gets_its_own_lines_and_the_process_goes_on(void **state)
 static void it_has_room_for_as_many_as_its_slots(void **state)
 {
     struct world *w = *state;
+    w->shell.settings.task_stop_ms = PATIENCE_MS;
     start(w, SAYS_BACK);
     for (int i = 0; i < 3; i++)
         give(w, i, "{}\n");
@@ -249,8 +251,10 @@ static void late_and_stray_lines_harm_nobody(void **state)
 static void who_does_not_stop_has_the_process_replaced(void **state)
 {
     struct world *w = *state;
-    start(w, "trap '' TERM; while :; do read -r id line || sleep 1; done");
+    start(w, "trap '' TERM; read -r id line; echo \"$id {}\"; while :; do read -r id line || sleep "
+             "1; done");
     struct job *deaf = give(w, 0, "{}\n"), *innocent = give(w, 1, "{}\n");
+    TURN_UNTIL(w, deaf->count == 1);
     int64_t begin = clock_steady_ms();
     place_stop(deaf->place, "timeout", "too long");
     TURN_UNTIL(w, deaf->ended && innocent->ended);
@@ -309,6 +313,7 @@ static void who_was_always_alone_in_it_ends_with_it(void **state)
 static void a_wrong_line_is_its_jobs_alone(void **state)
 {
     struct world *w = *state;
+    w->shell.settings.task_stop_ms = PATIENCE_MS;
     start(
         w,
         "read -r id line; read -r other line; printf '%s ' \"$id\"; head -c 1048576 /dev/zero | tr "
@@ -380,6 +385,7 @@ static void who_could_not_answer_has_its_time_afterwards(void **state)
     turn_for(w, 1000);
     assert_int_equal(b->ended, 0);
     assert_true(shared_is_serving(w->shared));
+    w->shell.settings.task_stop_ms = PATIENCE_MS;
     give(w, 2, "{}\n"); /* it waits for this before it obeys */
     TURN_UNTIL(w, b->ended);
     assert_string_equal(buf_text(&b->reason), "timeout");
@@ -398,6 +404,7 @@ static void who_could_not_answer_has_its_time_afterwards(void **state)
 static void who_is_stopped_may_still_say_what_it_used(void **state)
 {
     struct world *w = *state;
+    w->shell.settings.task_stop_ms = PATIENCE_MS;
     start(w, SAYS_USAGE);
     struct job *stopped = give(w, 0, "{}\n"), *dropped = give(w, 1, "{}\n");
     TURN_UNTIL(w, stopped->count == 1);

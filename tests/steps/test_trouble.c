@@ -68,6 +68,7 @@ static void a_full_redis_finishes_beats_cancels_and_reaps_what_it_has(void **sta
                  back = rig_run(rig, "d"), lost = rig_run(rig, "e"), stop = rig_run(rig, "g");
     struct claim fails = rig_run(rig, "h"), unnamed = rig_run(rig, "i");
     struct enqueued late = rig_put(rig, "j"), waits = rig_put(rig, "k");
+    rig->settings.retry_backoff_ms = rig->settings.retry_backoff_max_ms = DAY_MS;
     rig_append(rig, &done, 1, 2);
     cli(rig, "ZADD queue:default:running 1 %s", lost.id);
     cli(rig, "ZADD queue:default:deadlines 1 %s", late.job);
@@ -209,10 +210,12 @@ static void without_a_connection_a_step_is_not_sent(void **state)
 static void a_step_whose_answer_is_lost_says_so(void **state)
 {
     struct rig *rig = *state;
+    int64_t timeout_ms = rig->settings.redis_timeout_ms;
     rig->settings.redis_timeout_ms = 300;
     redis_server_stop(rig->server);
     struct enqueue in = question("c");
     assert_int_equal(rig_enqueue(rig, &in).status, STATUS_LOST);
+    rig->settings.redis_timeout_ms = timeout_ms;
     redis_server_cont(rig->server);
     rig_await_up(rig, rig->redis);
     struct enqueued out = rig_enqueue(rig, &in);

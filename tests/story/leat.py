@@ -340,7 +340,7 @@ class Leat:
             except Failed as failed:
                 wrong.append(str(failed))
         if self.redis:
-            self.redis.close()
+            self.redis.kill()
         try:
             until(lambda: not self.processes(), 3, "processes end")
         except Failed:

@@ -1,5 +1,6 @@
 """words.py: how a story says what it expects, and how long it waits."""
 import os
+import random
 import socket
 import threading
 import time
@@ -63,9 +64,15 @@ def limit(seconds):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that no outgoing connection takes meanwhile: those are from 32768 on."""
+    while True:
+        port = random.randrange(20000, 32768)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def many(count, function):

@@ -399,6 +399,11 @@ static void command(struct demo *d, enum command what)
     uv_async_send(&d->async);
 }
 
+void demo_wake(struct demo *d)
+{
+    uv_async_send(&d->async);
+}
+
 int demo_port(const struct demo *d)
 {
     return server_port(d->server);

@@ -54,6 +54,9 @@ int demo_port(const struct demo *d);
 void demo_get_stats(const struct demo *d, struct demo_stats *out);
 void demo_get_counts(const struct demo *d, struct server_counts *out);
 
+/* demo_wake(d): its loop turns at least once more. */
+void demo_wake(struct demo *d);
+
 /* demo_drain(d): server_drain, and the end of all streams. */
 void demo_drain(struct demo *d);
 

@@ -125,7 +125,7 @@ static void become_server(const struct redis_server *s)
         "--appendonly",
         s->options.append_only ? "yes" : "no",
         "--appendfsync",
-        "everysec",
+        "no",
         "--maxmemory-policy",
         "noeviction",
         "--stream-node-max-bytes",
