@@ -12,7 +12,8 @@
  *        └── or Redis was away ─────┴─────────────────┴──────────────────────────── CANCELLING ──▶
  * forgotten
  *
- * Asked twice, since one answer may come late. Somebody who came here ends it in each state but
+ * Asked twice, since one answer may come late: who is stopped in vain has lost an answer, who is
+ * stopped late has only cost a second more. Somebody who came here ends it in each state but
  * CANCELLING, somebody who is found elsewhere in ASKING and LISTENING.
  *
  * Thread: the loop's.
@@ -28,7 +29,7 @@ struct hangups;
 
 #define HANGUPS_WAIT_MS 2000
 #define HANGUPS_HEARD_MS 1000
-#define HANGUPS_ANSWER_MS 200
+#define HANGUPS_ANSWER_MS 400
 #define HANGUPS_MOST 16384 /* waiting at a time; beyond, jobs run to their end */
 
 /* hangups_new(loop, settings, hub, queue, stops): gives; NULL: no memory. Borrows all. */
