@@ -3,7 +3,7 @@ import json
 import threading
 import time
 
-from leat import AT_ONCE, FACTOR, check, exact, limit, ms, problem, same, until
+from leat import FACTOR, check, exact, limit, ms, problem, same, until
 from redis_server import RedisError
 from spinning import does_not_spin
 
