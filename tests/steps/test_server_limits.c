@@ -27,16 +27,16 @@ static const struct {
     const char *answer;
     int64_t ends_ms, before_ms; /* the next kind's end */
 } unfinished[] = {
-    {"", NULL, 150, 2000},
-    {"GET /hel", NULL, 150, 2000},
-    {"GET /hello HTTP/1.1\r\nHo", "408", 150, 2000},
-    {"GET /hello HTTP/1.1\r\n" HOST, "408", 150, 2000},
-    {GET("/hello") "GET /hello HTTP/1.1\r\nHo", "408", 150, 2000},
-    {GET("/hello"), "hello\n", 2000, 5000},
-    {"POST /echo HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\nhalf", "408", 5000, CLIENT_MS},
+    {"", NULL, 500, 3000},
+    {"GET /hel", NULL, 500, 3000},
+    {"GET /hello HTTP/1.1\r\nHo", "408", 500, 3000},
+    {"GET /hello HTTP/1.1\r\n" HOST, "408", 500, 3000},
+    {GET("/hello") "GET /hello HTTP/1.1\r\nHo", "408", 500, 3000},
+    {GET("/hello"), "hello\n", 3000, 7000},
+    {"POST /echo HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\nhalf", "408", 7000, CLIENT_MS},
     {"POST /echo HTTP/1.1\r\n" HOST "Content-Length: 9\r\nExpect: 100-continue\r\n\r\n",
-     "100 Continue", 5000, CLIENT_MS},
-    {"POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "408", 5000,
+     "100 Continue", 7000, CLIENT_MS},
+    {"POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "408", 7000,
      CLIENT_MS},
 };
 
@@ -45,7 +45,7 @@ static void every_unfinished_request_is_ended_by_its_deadline(void **state)
     (void)state;
     struct client all[COUNT_OF(unfinished)];
     demo_begin(&(struct demo_options){
-        .header_timeout_ms = 150, .idle_timeout_ms = 2000, .body_timeout_ms = 5000});
+        .header_timeout_ms = 500, .idle_timeout_ms = 3000, .body_timeout_ms = 7000});
     int64_t began = clock_steady_ms();
     for (size_t i = 0; i < COUNT_OF(unfinished); i++)
         all[i] = asking(unfinished[i].sent);
@@ -86,7 +86,7 @@ static void a_client_that_drips_is_ended_by_an_absolute_deadline(void **state)
 static void a_long_url_that_libmicrohttpd_hangs_on_gets_414(void **state)
 {
     (void)state;
-    demo_begin(&(struct demo_options){.header_timeout_ms = 200});
+    demo_begin(&(struct demo_options){.header_timeout_ms = 5000});
     for (size_t length = 7900; length <= 8300; length += 20) {
         char *path = pattern(length);
         struct client c = asking("GET /");
