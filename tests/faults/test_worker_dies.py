@@ -63,6 +63,7 @@ def a_task_that_crashes_is_run_again_and_the_client_sees_reset(leat):
 
 
 def a_crash_is_noticed_at_once(leat):
+    leat.settings(RETRY_BACKOFF_MS="86400000", RETRY_BACKOFF_MAX_MS="86400000")  # it is no failed attempt
     gateway = leat.gateway()
     leat.worker(leat.task("count(1, 3)\nif attempt == 1:\n    until('go')\n    os.kill(os.getpid(), 9)\n"))
     stream = gateway.post("c").wait_events(3)
@@ -71,6 +72,9 @@ def a_crash_is_noticed_at_once(leat):
     reset = stream.wait_named("reset", 5)
     check(reset.when - crashed < AT_ONCE, f"reset came after {reset.when - crashed:.2f} s")
     stream.wait_done()
+    job = leat.job(stream.job())
+    late = float(job["started"]) - float(job["ready"])  # a BLPOP that ended would be a second
+    check(late < 700 * FACTOR, f"it is claimed at once, not after {late} ms")
 
 
 def a_task_that_exits_with_an_error_is_run_again_after_a_pause(leat):

@@ -21,6 +21,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Less than all deadlines that would end who is gone: 10 s for a head, 30 for the rest. */
+#define NOTICED_MS 8000
+
 /* ---- plain requests ---- */
 
 static void a_plain_answer_is_exact_to_the_byte(void **state)
@@ -362,8 +365,8 @@ static void fin_rst_and_half_close_are_noticed_while_a_stream_is_open(void **sta
         struct client c = asking(GET("/hold"));
         assert_true(client_read_until(&c, ":\n\n"));
         leave(&c, how);
-        AWAIT(gone, (size_t)how + 1, CLIENT_MS);
-        AWAIT(closed, (size_t)how + 1, CLIENT_MS);
+        AWAIT(gone, (size_t)how + 1, NOTICED_MS);
+        AWAIT(closed, (size_t)how + 1, NOTICED_MS);
     }
     assert_true(await_connections(0, CLIENT_MS));
 }
@@ -375,8 +378,8 @@ static void fin_rst_and_half_close_are_noticed_while_an_answer_is_awaited(void *
         struct client c = asking(GET("/wait"));
         AWAIT(bound, (size_t)how + 1, CLIENT_MS);
         leave(&c, how);
-        AWAIT(gone, (size_t)how + 1, CLIENT_MS);
-        AWAIT(closed, (size_t)how + 1, CLIENT_MS);
+        AWAIT(gone, (size_t)how + 1, NOTICED_MS);
+        AWAIT(closed, (size_t)how + 1, NOTICED_MS);
     }
     assert_true(await_connections(0, CLIENT_MS));
 }
@@ -387,7 +390,7 @@ static void a_fin_together_with_the_request_is_noticed(void **state)
     for (size_t i = 1; i <= 20; i++) {
         struct client c = asking(i % 2 ? GET("/hold") : GET("/wait"));
         client_close(&c);
-        AWAIT(closed, i, CLIENT_MS);
+        AWAIT(closed, i, NOTICED_MS);
     }
     assert_true(await_connections(0, CLIENT_MS));
 }
@@ -429,7 +432,7 @@ static void a_slow_reader_that_leaves_is_noticed_while_its_rest_waits(void **sta
         client_send(&c, GET("/stream?count=1000&size=60000"));
         assert_true(client_read_until(&c, "abc"));
         leave(&c, how);
-        AWAIT(closed, (size_t)how + 1, CLIENT_MS);
+        AWAIT(closed, (size_t)how + 1, NOTICED_MS);
     }
     assert_true(await_connections(0, CLIENT_MS));
 }

@@ -444,6 +444,9 @@ static void an_idle_loop_sleeps(void **state)
     int64_t end = clock_steady_ms() + CLIENT_MS;
     for (size_t before; before = STAT(turns), usleep(500000), STAT(turns) - before > 5;)
         assert_true(clock_steady_ms() < end);
+    size_t before = STAT(turns);
+    usleep(2000000);
+    assert_in_range(STAT(turns) - before, 0, 20);
     for (int i = 0; i < CLIENTS; i++)
         client_close(&all[i]);
 }

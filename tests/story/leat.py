@@ -20,7 +20,7 @@ import uuid
 from client import Client, Wire, exact, problem, raw  # noqa: F401 (for the stories)
 from redis_server import Redis, check_redis, fsck  # noqa: F401 (for the stories)
 from words import (AT_ONCE, BIN, FACTOR, HERE, Failed, check, free_port, limit, many, ms, same,  # noqa: F401
-                   stays, until)
+                   soonest, stays, until)
 
 PYTHON = "/usr/bin/python3"
 

@@ -82,4 +82,4 @@ def who_comes_back_keeps_the_job(leat):
     stream.close()
     again = other.get("c").wait_head()
     same(again.job(), job, "the job that it comes back to")
-    stays(lambda: _state(leat, job) == "waiting", 4, "the job goes on")
+    stays(lambda: _state(leat, job) == "waiting", 6, "the job goes on")

