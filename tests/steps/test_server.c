@@ -404,19 +404,20 @@ static void a_client_that_left_leaves_no_descriptor(void **state)
     size_t before = open_descriptors();
     static struct client all[CLIENTS];
     for (int round = 0; round < ROUNDS; round++) {
-        size_t closed = STAT(closed);
+        size_t closed = STAT(closed), bound = STAT(bound);
         for (int i = 0; i < CLIENTS; i++)
             all[i] = asking(i % 4 == 3 ? GET("/wait") : GET("/hold"));
         for (int i = 0; i < CLIENTS; i++) {
             if (i % 4 != 3)
                 assert_true(client_read_until(&all[i], ":\n\n"));
         }
+        AWAIT(bound, bound + CLIENTS, CLIENT_MS); /* who resets before that has asked nothing */
         for (int i = 0; i < CLIENTS; i++)
             leave(&all[i], i % 2);
-        AWAIT(closed, closed + CLIENTS, 5000);
+        AWAIT(closed, closed + CLIENTS, NOTICED_MS);
         assert_true(await_connections(1, CLIENT_MS));
     }
-    int64_t end = clock_steady_ms() + 1000; /* the last ones close within that turn */
+    int64_t end = clock_steady_ms() + CLIENT_MS; /* the last ones close within that turn */
     while (open_descriptors() > before + 2 && clock_steady_ms() < end)
         usleep(1000);
     assert_in_range(open_descriptors(), before, before + 2); /* two daemons were added */
