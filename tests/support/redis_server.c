@@ -36,7 +36,7 @@ struct redis_server {
     int held; /* the broom's pipe: closed by redis_server_free, or by our death */
 };
 
-static void give_up(const char *what)
+static _Noreturn void give_up(const char *what)
 {
     fprintf(stderr, "redis_server: %s: %s\n", what, strerror(errno));
     exit(99);
@@ -77,7 +77,6 @@ static int free_port(void)
             return port;
     }
     give_up("no free port");
-    return 0;
 }
 
 struct redis_server *redis_server_new(const struct redis_server_options *options)
