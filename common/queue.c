@@ -293,6 +293,9 @@ static struct append_result read_appended(const struct redisReply *list)
     enum status status = redis_reply_status(list);
     if (status != STATUS_OK)
         return (struct append_result){.status = status};
+    if (redis_reply_type(list) == REDIS_IS_NUMBER)
+        return (struct append_result){.outcome = APPEND_OK,
+                                      .last = (uint64_t)redis_reply_number(list)};
     int outcome = words_index_at(list, 0, words, COUNT_OF(words));
     return (struct append_result){
         .status = with_outcome(STATUS_OK, outcome),

@@ -2,24 +2,32 @@
 --
 -- ARGV: 1 stream ttl; then of each attempt: id, owner, feature, chat, A, first, how many messages,
 --       the messages
--- Answers, in the same order, {OK|FENCED|FOREIGN|GONE, last N}, or the error that a command failed
--- with: of one job alone. What is there already is not added again.
+-- Answers, in the same order, the attempt's last N, {FENCED|FOREIGN|GONE, last N}, or the error that a
+-- command failed with: of one job alone. What is there already is not added again.
 --
 -- The first write is an XADD: a full Redis refuses it to each, and the worker waits.
 local ttl = tonumber(ARGV[1])
 
 local function append(at, to)
     local id, owner, stream = ARGV[at], ARGV[at + 1], key_stream(ARGV[at + 2], ARGV[at + 3])
-    local held = redis.call('HMGET', key_job(id), 'owner', 'last')
-    if held[1] ~= owner then return {'FENCED', 0} end
-    local before = tonumber(held[2])
-    local last, answer = add_messages(id, owner, stream, ARGV[at + 4], before, tonumber(ARGV[at + 5]),
-        at + 7, to)
+    local job = key_job(id)
+    if redis.call('HGET', job, 'owner') ~= owner then return {'FENCED', 0} end
+    local first = tonumber(ARGV[at + 5])
+    local before, last, answer = first - 1, nil, nil
+    -- A stream as long as before the first: nothing is lost and nobody else wrote, so the hash says the
+    -- same, and to read it, too, would cost half as much as the XADD. Before the very first message the
+    -- one entry may be another attempt's.
+    if first > 1 and to > at + 6 and redis.pcall('XLEN', stream) == first then
+        last, answer = write_messages(stream, ARGV[at + 4], first, at + 7, to)
+    else
+        before = tonumber(redis.call('HGET', job, 'last'))
+        last, answer = add_messages(id, owner, stream, ARGV[at + 4], before, first, at + 7, to)
+    end
     if not last then return answer end
-    if last ~= before then redis.call('HSET', key_job(id), 'last', text(last)) end
+    if last ~= before then redis.call('HSET', job, 'last', text(last)) end
     -- A needless PEXPIRE would wake every follower's tracking.
     if redis.call('PTTL', stream) < ttl / 2 then redis.call('PEXPIRE', stream, ARGV[1]) end
-    return {'OK', last}
+    return last
 end
 
 local answers, at = {}, 2

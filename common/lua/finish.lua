@@ -65,7 +65,7 @@ local function read_running(id)
 end
 
 -- The messages that came along; nil, or the answer of a step that stops here.
-local function write_messages(id, h, at, to)
+local function take_along(id, h, at, to)
     local last, answer = add_messages(id, h.owner, key_stream(h.feature_id, h.chat_id), h.attempt, h.last,
         tonumber(ARGV[at + 15]), at + 17, to)
     if not last then return answer.err and answer or {answer[1], h.state, answer[2], 0} end
@@ -79,7 +79,7 @@ local function finish(at, to)
     local h = read_running(id)
     if h.owner ~= ARGV[at + 1] then return {'FENCED', h.state or '', 0, 0} end
     h.last = tonumber(h.last)
-    local stopped = to > at + 16 and write_messages(id, h, at, to)
+    local stopped = to > at + 16 and take_along(id, h, at, to)
     if stopped then return stopped end
     if ARGV[at + 14] ~= '' then
         h.fields = h.fields or {}

@@ -130,9 +130,23 @@ local function alone(what, ...)
     return type(answer) == 'table' and answer or {err = tostring(answer)}
 end
 
--- The words ARGV[from] to ARGV[to] as an attempt's messages first, first + 1, …; those that are there
--- already are not added again. last: as the job's hash says. Answers the last N, which the hash is to
--- be told where it is another one; or nil and the answer of a step that stops here.
+-- The words ARGV[from] to ARGV[to] as the attempt's messages number, number + 1, … Answers the last N;
+-- or nil and the answer of a step that stops here.
+local function write_messages(stream, attempt, number, from, to)
+    local a = attempt .. '-'
+    for i = from, to do
+        local added = redis.pcall('XADD', stream, a .. number, 'data', ARGV[i])
+        -- As long as ours and not ours: who removed it wrote as many. Any other error is Redis's own.
+        if added.err then
+            return nil, string.find(added.err, 'equal or smaller', 1, true) and {'FOREIGN', 0} or added
+        end
+        number = number + 1
+    end
+    return number - 1
+end
+
+-- The same where some may be there already, which are not added again. last: as the job's hash says; it
+-- is to be told where what is answered is another one.
 --
 -- An attempt's stream is its marker and N messages, without a hole; so when the length is N + 1,
 -- nobody else wrote and nothing is lost, and no entry needs to be read.
@@ -149,16 +163,7 @@ local function add_messages(id, owner, stream, attempt, last, first, from, to)
         last = found
     end
     if first > last + 1 then return nil, {'GONE', last} end
-    local a = attempt .. '-'
-    for i = from + last - first + 1, to do
-        last = last + 1
-        local added = redis.pcall('XADD', stream, a .. last, 'data', ARGV[i])
-        -- As long as ours and not ours: who removed it wrote as many. Any other error is Redis's own.
-        if added.err then
-            return nil, string.find(added.err, 'equal or smaller', 1, true) and {'FOREIGN', 0} or added
-        end
-    end
-    return last
+    return write_messages(stream, attempt, last + 1, from + last - first + 1, to)
 end
 
 -- ---- a queue's numbers ----

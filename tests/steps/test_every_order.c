@@ -361,8 +361,11 @@ struct broken_line {
 };
 
 static const struct broken_line broken_lines[] = {
-    {"append does not look at the owner", "if held[1] ~= owner then", "if false then"},
-    {"append does not look at what is there", "from + last - first + 1, to do", "from, to do"},
+    {"append does not look at the owner", "if redis.call('HGET', job, 'owner') ~= owner then",
+     "if false then"},
+    {"append does not look at the length", "redis.pcall('XLEN', stream) == first then",
+     "true then"},
+    {"append does not look at what is there", "from + last - first + 1, to)", "from, to)"},
     {"finish does not look at the owner", "if h.owner ~= ARGV[at + 1] then", "if false then"},
     {"hand back does not look at the owner", "if h.owner ~= ARGV[2] then return 0",
      "if false then return 0"},
