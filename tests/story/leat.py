@@ -46,10 +46,13 @@ class Program:
         with open(self.log_path, errors="replace") as log:
             return log.read()
 
+    def said(self, event):
+        """The lines of its log that have this event."""
+        return [line for line in map(json.loads, self.log().splitlines()) if line["event"] == event]
+
     def says(self, event, job):
         """Its log has this event of a job."""
-        lines = [json.loads(line) for line in self.log().splitlines()]
-        return any(line["event"] == event and line.get("job") == job for line in lines)
+        return any(line.get("job") == job for line in self.said(event))
 
     def is_up(self):
         return self.popen.poll() is None

@@ -1,9 +1,9 @@
-"""tabs.py: a headless Chromium for stories, whose tabs are driven call by call (browser/drive.mjs)."""
+"""tabs.py: a headless Chromium for all stories; the tabs of each are driven call by call (browser/drive.mjs)."""
 import json
 import os
 import shutil
+import socket
 import subprocess
-import threading
 
 from words import FACTOR, HERE, Failed, check, same
 
@@ -11,27 +11,48 @@ FOLDER = os.path.join(HERE, "browser")
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
 
+class SharedBrowser:
+    """The one program that all stories have their browsers in."""
+
+    def __init__(self, folder):
+        path = os.path.join(folder, "browser.sock")
+        self.popen = subprocess.Popen(["node", os.path.join(FOLDER, "drive.mjs"), CHROMIUM, path], cwd=FOLDER,
+                                      env={**os.environ, "TMPDIR": folder}, stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE)
+        if self.popen.stdout.readline() == b"ready\n":
+            os.environ["LEAT_BROWSER"] = path
+
+    def close(self):
+        self.popen.stdin.close()
+        try:
+            self.popen.wait(20 * FACTOR)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+
+
 class Browser:
-    """One browser, as of one person; its tabs share what it keeps."""
+    """A browser as of one person; its tabs share what it keeps."""
 
     def __init__(self, leat, width=1280, height=800, **options):
         check(os.path.isdir(os.path.join(FOLDER, "node_modules", "playwright-core")),
               f"playwright-core is installed: npm ci --prefix {os.path.relpath(FOLDER)}")
-        given = {"viewport": {"width": width, "height": height}, **options}
-        self.popen = subprocess.Popen(["node", os.path.join(FOLDER, "drive.mjs"), CHROMIUM, json.dumps(given)],
-                                      env={**leat.base_env(), "TMPDIR": leat.dir}, stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=FOLDER)
+        check(os.environ.get("LEAT_BROWSER"), "the browser of all stories has started")
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60 * FACTOR)
+        self.socket.connect(os.environ["LEAT_BROWSER"])
+        self.answers = self.socket.makefile()
+        self.send({"viewport": {"width": width, "height": height}, **options})
         self.tabs = 0
         leat.helpers.append(self)
 
+    def send(self, line):
+        self.socket.sendall(json.dumps(line).encode() + b"\n")
+
     def call(self, tab, call, *args):
-        self.popen.stdin.write(json.dumps({"tab": tab, "call": call, "args": args}).encode() + b"\n")
-        self.popen.stdin.flush()
-        alarm = threading.Timer(60 * FACTOR, self.popen.kill)
-        alarm.start()
-        line = self.popen.stdout.readline()
-        alarm.cancel()
-        check(line, lambda: f"the browser answers {call}: {self.popen.stderr.read()[-1500:]}")
+        self.send({"tab": tab, "call": call, "args": args})
+        line = self.answers.readline()
+        check(line, "the browser is there")
         answer = json.loads(line)
         if "error" in answer:
             raise Failed(f"{call} {args}: {answer['error'][:1500]}")
@@ -44,14 +65,11 @@ class Browser:
         return tab
 
     def close(self):
-        if self.popen.stdin.closed:
-            return
-        self.popen.stdin.close()
-        try:
-            self.popen.wait(20 * FACTOR)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
+        """Comes back when it asks for nothing any more: the next story's gateway may have the same port."""
+        self.socket.shutdown(socket.SHUT_WR)
+        self.answers.read()
+        self.answers.close()
+        self.socket.close()
 
 
 class Tab:

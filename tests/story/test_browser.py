@@ -1,18 +1,13 @@
 """A real browser: the EventSource of headless Chromium, through cuts, and until it stops by itself."""
 import functools
 import http.server
-import json
-import os
-import shutil
-import subprocess
 import threading
 import urllib.parse
 
-from leat import FACTOR, HERE, Failed, Wire, check, limit, same, target, until
+from leat import Wire, check, limit, same, target, until
+from tabs import FOLDER, Browser
 
-HEAVY = True  # see run
-FOLDER = os.path.join(HERE, "browser")
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+HEAVY = BROWSER = True  # see run
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -48,26 +43,15 @@ class _Pages:
         self.server.server_close()
 
 
-class _Browser:
-    """Runs read.mjs; `seen` waits for what the page saw."""
+class _Reader:
+    """A tab that reads a stream; `seen` waits until it has stopped, and gives what the page saw."""
 
-    def __init__(self, leat, pages, stream, seconds=35):
-        check(os.path.isdir(os.path.join(FOLDER, "node_modules", "playwright-core")),
-              f"playwright-core is installed: npm ci --prefix {os.path.relpath(FOLDER)}")
-        page = f"{pages.origin}/page.html?" + urllib.parse.urlencode({"stream": stream})
-        self.popen = subprocess.Popen(["node", os.path.join(FOLDER, "read.mjs"), CHROMIUM, page,
-                                       str(int(seconds * FACTOR))], env={**leat.base_env(), "TMPDIR": leat.dir},
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                      cwd=FOLDER)
-        self.seconds = seconds
+    def __init__(self, leat, pages, stream):
+        self.tab = Browser(leat).open(f"{pages.origin}/page.html?" + urllib.parse.urlencode({"stream": stream}))
 
-    def seen(self):
-        try:
-            out, err = self.popen.communicate(timeout=(self.seconds + 15) * FACTOR)
-        except subprocess.TimeoutExpired:
-            raise Failed("the browser does not end") from None
-        same(self.popen.returncode, 0, f"exit code of the browser: {err.decode()[-1500:]}")
-        return json.loads(out)
+    def seen(self, seconds=35):
+        self.tab.wait("window.seen.closed", seconds)
+        return self.tab.look("window.seen")
 
 
 def _streams(wire):
@@ -80,7 +64,6 @@ def _read_to_its_end(leat, seen, wire, job, last):
     same([(e["id"], e["data"]) for e in seen["events"]], [(i, f["data"]) for i, f in entries],
          "what the page saw is what stands in Redis")
     same((len(texts), texts[-1]), (last, "[DONE]"), "all of it")
-    check(seen["closed"], f"the browser has stopped: {seen}")
     check("Last-Event-ID: " + seen["events"][-1]["id"] in _streams(wire)[-1], "its last request: at the end")
     same(leat.redis("GET", "chat:f:c"), job, "no second run")
     same([k for k in leat.redis.keys() if k.startswith("job:")], ["job:" + job], "jobs")
@@ -93,7 +76,7 @@ def a_browser_reads_a_stream_through_a_cut_and_stops_at_the_end_without_a_second
     leat.worker(leat.task("until('go')\ncount(1, 5)\nuntil('again')\ncount(6, 10)\n"), JOB_TIMEOUT_MS="600000")
     job = gateway.post("c").wait_head().job()
     wire = Wire(leat, gateway.port)
-    browser = _Browser(leat, pages, f"http://127.0.0.1:{wire.port}{target('c')}")
+    browser = _Reader(leat, pages, f"http://127.0.0.1:{wire.port}{target('c')}")
     until(lambda: _streams(wire), 45, "the browser comes")
     leat.leave("go")
     until(lambda: pages.seen() == 5, 10, "the page has seen five messages")
@@ -115,7 +98,7 @@ def a_browser_reads_on_after_redis_was_away_and_the_gateway_was_replaced(leat):
     leat.worker(leat.task("until('go')\ncount(1, 5)\nuntil('again')\ncount(6, 10)\n"), JOB_TIMEOUT_MS="600000")
     job = gateway.post("c").wait_head().job()
     wire = Wire(leat, gateway.port)
-    browser = _Browser(leat, pages, f"http://127.0.0.1:{wire.port}{target('c')}")
+    browser = _Reader(leat, pages, f"http://127.0.0.1:{wire.port}{target('c')}")
     until(lambda: _streams(wire), 45, "the browser comes")
     leat.leave("go")
     until(lambda: redis("HGET", "job:" + job, "last") == "5", 10, "five messages")
@@ -135,6 +118,6 @@ def a_browser_that_asks_for_what_is_not_there_stops_at_once(leat):
     pages = _Pages(leat)
     gateway = leat.gateway(API_CORS_ORIGINS=pages.origin)
     wire = Wire(leat, gateway.port)
-    seen = _Browser(leat, pages, f"http://127.0.0.1:{wire.port}{target('c')}").seen()
-    same((seen["closed"], seen["events"], len(_streams(wire))), (True, [], 1), "what the page saw")
+    seen = _Reader(leat, pages, f"http://127.0.0.1:{wire.port}{target('c')}").seen()
+    same((seen["events"], len(_streams(wire))), ([], 1), "what the page saw")
     same(leat.redis("EXISTS", "chat:f:c"), 0, "nothing was started")

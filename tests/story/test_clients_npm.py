@@ -10,7 +10,7 @@ import threading
 from leat import FACTOR, HERE, Failed, Wire, check, limit, ms, same, until
 from tabs import Browser
 
-HEAVY = True  # see run
+HEAVY = BROWSER = True  # see run
 FOLDER = os.path.join(os.path.dirname(HERE), "clients")
 
 # Says three words; behind the first it waits for a file that is named as the attempt. A file

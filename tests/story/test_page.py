@@ -4,7 +4,7 @@ import json
 from leat import Wire, check, limit, ms, same, until
 from tabs import Browser
 
-HEAVY = True  # see run
+HEAVY = BROWSER = True  # see run
 
 # What a task of these stories writes: an answer in typed messages, as the chat task does.
 TYPED = r'''

@@ -1,30 +1,27 @@
-// drive.mjs: a browser whose tabs do what they are told.
+// drive.mjs: one browser for all stories: its start takes two seconds of a processor.
 //
-//   node drive.mjs <chromium> '{"viewport": {"width": 1280, "height": 800}, …}'   (of newContext)
+//   node drive.mjs <chromium> <path of its socket>
 //
-// Reads calls as lines of JSON, {tab, call, args}, and answers each with a line, {value} or {error}.
-// Ends with its input. What goes wrong in a tab meanwhile is kept: `wrong` gives it.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+// Who connects is a person: a context of its own. The first line is the options of newContext, each
+// further one a call as JSON, {tab, call, args}, that is answered with a line, {value} or {error}. All
+// that is the person's goes with the connection. What goes wrong in a tab meanwhile is kept: `wrong`
+// gives it. Says "ready", and ends with its input.
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 
-const [executablePath, options] = process.argv.slice(2);
-const folder = mkdtempSync(join(tmpdir(), 'leat-browser-'));
-const browser = await chromium.launchPersistentContext(folder, {
+const [executablePath, path] = process.argv.slice(2);
+const browser = await chromium.launch({
   executablePath,
   headless: true,
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
     '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  ...JSON.parse(options),
 });
-browser.setDefaultTimeout(60_000); // who asks has a bound of its own
-const tabs = new Map();
 
-async function open(name, address) {
-  const page = await browser.newPage();
+async function open({ context, tabs }, name, address) {
+  const page = await context.newPage();
   const tab = { page, wrong: [], requests: [] };
   page.on('console', (message) => {
     if (message.type() === 'error') tab.wrong.push(`console: ${message.text()} ${message.location().url}`);
@@ -64,18 +61,34 @@ const calls = {
   close: ({ page }) => page.close(),
 };
 
-try {
-  for await (const line of createInterface({ input: process.stdin })) {
-    const { tab, call, args } = JSON.parse(line);
-    let answer;
-    try {
-      answer = { value: await (call === 'open' ? open(tab, ...args) : calls[call](tabs.get(tab), ...args)) ?? null };
-    } catch (error) {
-      answer = { error: String(error) };
-    }
-    process.stdout.write(`${JSON.stringify(answer)}\n`);
+async function answer(person, { tab, call, args }) {
+  try {
+    const value = await (call === 'open' ? open(person, tab, ...args) : calls[call](person.tabs.get(tab), ...args));
+    return { value: value ?? null };
+  } catch (error) {
+    return { error: String(error) };
   }
-} finally {
-  await browser.close();
-  rmSync(folder, { recursive: true, force: true });
 }
+
+async function serve(socket) {
+  const person = { context: null, tabs: new Map() };
+  for await (const line of createInterface({ input: socket })) {
+    if (person.context) {
+      socket.write(`${JSON.stringify(await answer(person, JSON.parse(line)))}\n`);
+    } else {
+      person.context = await browser.newContext(JSON.parse(line));
+      person.context.setDefaultTimeout(60_000); // who asks has a bound of its own
+    }
+  }
+  await person.context?.close();
+  socket.end(); // nothing of it can ask for anything any more
+}
+
+createServer({ allowHalfOpen: true }, (socket) => {
+  socket.on('error', () => {}); // a story that was killed
+  serve(socket);
+}).listen(path, () => process.stdout.write('ready\n'));
+process.stdin.resume();
+await once(process.stdin, 'end');
+await browser.close();
+process.exit();
