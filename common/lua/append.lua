@@ -14,12 +14,14 @@ local function append(at, to)
     if redis.call('HGET', job, 'owner') ~= owner then return {'FENCED', 0} end
     local first = tonumber(ARGV[at + 5])
     local before, last, answer = first - 1, nil, nil
-    -- A stream as long as before the first: nothing is lost and nobody else wrote, so the hash says the
-    -- same, and to read it, too, would cost half as much as the XADD. Before the very first message the
+    -- A stream as long as before the first: nothing is lost, nobody else wrote, and the hash would say
+    -- the same; to read it, too, would cost half as much as the XADD. Before the very first message the
     -- one entry may be another attempt's.
     if first > 1 and to > at + 6 and redis.pcall('XLEN', stream) == first then
         last, answer = write_messages(stream, ARGV[at + 4], first, at + 7, to)
-    else
+    end
+    -- Not as long, or the stream knew these ids already: somebody took their entries away.
+    if not last and not (answer and answer.err) then
         before = tonumber(redis.call('HGET', job, 'last'))
         last, answer = add_messages(id, owner, stream, ARGV[at + 4], before, first, at + 7, to)
     end

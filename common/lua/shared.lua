@@ -136,7 +136,7 @@ local function write_messages(stream, attempt, number, from, to)
     local a = attempt .. '-'
     for i = from, to do
         local added = redis.pcall('XADD', stream, a .. number, 'data', ARGV[i])
-        -- As long as ours and not ours: who removed it wrote as many. Any other error is Redis's own.
+        -- Its length was ours, and it is not: who removed it wrote as many. Any other error is Redis's own.
         if added.err then
             return nil, string.find(added.err, 'equal or smaller', 1, true) and {'FOREIGN', 0} or added
         end
@@ -145,8 +145,8 @@ local function write_messages(stream, attempt, number, from, to)
     return number - 1
 end
 
--- The same where some may be there already, which are not added again. last: as the job's hash says; it
--- is to be told where what is answered is another one.
+-- The same where some may be there already, which are not added again. last: as the job's hash says, which
+-- is to be told the last N where that is another one.
 --
 -- An attempt's stream is its marker and N messages, without a hole; so when the length is N + 1,
 -- nobody else wrote and nothing is lost, and no entry needs to be read.

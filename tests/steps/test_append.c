@@ -249,6 +249,19 @@ static void a_stream_whose_tail_was_deleted_by_hand_is_a_lost_one(void **state)
     assert_whole(rig, &c, 6, "history_lost");
 }
 
+/* The answer about 4 and 5 was lost; then the stream is as long as before them. */
+static void messages_that_were_deleted_before_they_were_told_of_are_a_lost_tail(void **state)
+{
+    struct rig *rig = *state;
+    struct claim c = rig_run(rig, "c");
+    assert_append(rig, &c, 1, 3, APPEND_OK, 3);
+    assert_append(rig, &c, 4, 2, APPEND_OK, 5);
+    cli(rig, "XDEL stream:f:c %" PRIu64 "-4 %" PRIu64 "-5", c.told.attempt, c.told.attempt);
+    assert_append(rig, &c, 4, 2, APPEND_GONE, 0);
+    assert_append(rig, &c, 1, 5, APPEND_OK, 5);
+    assert_whole(rig, &c, 5, "history_lost");
+}
+
 /* As after a crash or a fail-over: the stream, and the hash or not, as they were a moment ago. */
 static void a_tail_that_redis_lost_is_written_again(void **state)
 {
@@ -320,6 +333,7 @@ int main(void)
         RIG_TEST(a_stream_emptied_by_hand_is_a_lost_one),
         RIG_TEST(a_key_of_another_type_is_a_lost_stream),
         RIG_TEST(a_stream_whose_tail_was_deleted_by_hand_is_a_lost_one),
+        RIG_TEST(messages_that_were_deleted_before_they_were_told_of_are_a_lost_tail),
         RIG_TEST(a_tail_that_redis_lost_is_written_again),
         RIG_TEST(a_stream_from_before_the_attempt_is_a_lost_one),
         RIG_TEST(an_append_extends_a_stream_only_when_half_its_time_is_over),

@@ -313,7 +313,10 @@ class Leat:
         """End everything; gives what was wrong, as lines."""
         wrong = []
         for helper in self.helpers:
-            helper.close()
+            try:
+                helper.close()
+            except Exception as error:
+                wrong.append(f"{type(helper).__name__} does not close: {error!r}")
         for client in list(self.clients):
             client.close()
         if self.redis:

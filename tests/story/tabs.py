@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 
 from words import FACTOR, HERE, Failed, check, same
 
@@ -16,13 +17,20 @@ class SharedBrowser:
 
     def __init__(self, folder):
         path = os.path.join(folder, "browser.sock")
-        self.popen = subprocess.Popen(["node", os.path.join(FOLDER, "drive.mjs"), CHROMIUM, path], cwd=FOLDER,
-                                      env={**os.environ, "TMPDIR": folder}, stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE)
+        try:
+            self.popen = subprocess.Popen(["node", os.path.join(FOLDER, "drive.mjs"), CHROMIUM, path], cwd=FOLDER,
+                                          env={**os.environ, "TMPDIR": folder}, stdin=subprocess.PIPE,
+                                          stdout=subprocess.PIPE)
+        except OSError as error:
+            print(f"no browser: {error}", file=sys.stderr)
+            self.popen = None
+            return
         if self.popen.stdout.readline() == b"ready\n":
             os.environ["LEAT_BROWSER"] = path
 
     def close(self):
+        if not self.popen:
+            return
         self.popen.stdin.close()
         try:
             self.popen.wait(20 * FACTOR)
@@ -67,7 +75,8 @@ class Browser:
     def close(self):
         """Comes back when it asks for nothing any more: the next story's gateway may have the same port."""
         self.socket.shutdown(socket.SHUT_WR)
-        self.answers.read()
+        while self.socket.recv(65536):
+            pass
         self.answers.close()
         self.socket.close()
 

@@ -38,10 +38,10 @@ async function open({ context, tabs }, name, address) {
 // Not waitForFunction, which evaluates in the page, where the policy forbids it. While a page is
 // loaded anew nothing can be evaluated: that is not yet true.
 async function wait({ page }, expression, seconds) {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await setTimeout(20)) {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end && !page.isClosed(); await setTimeout(20)) {
     if (await page.evaluate(`Boolean(${expression})`).catch(() => false)) return true;
   }
-  throw new Error(`not within ${seconds} s`);
+  throw new Error(page.isClosed() ? 'the tab is closed' : `not within ${seconds} s`);
 }
 
 const calls = {
@@ -70,23 +70,24 @@ async function answer(person, { tab, call, args }) {
   }
 }
 
-async function serve(socket) {
-  const person = { context: null, tabs: new Map() };
+async function serve(socket, person) {
   for await (const line of createInterface({ input: socket })) {
     if (person.context) {
       socket.write(`${JSON.stringify(await answer(person, JSON.parse(line)))}\n`);
     } else {
       person.context = await browser.newContext(JSON.parse(line));
-      person.context.setDefaultTimeout(60_000); // who asks has a bound of its own
+      person.context.setDefaultTimeout(45_000); // the story's own is longer
     }
   }
-  await person.context?.close();
-  socket.end(); // nothing of it can ask for anything any more
 }
 
 createServer({ allowHalfOpen: true }, (socket) => {
+  const person = { context: null, tabs: new Map() };
+  // Also in the middle of a call: that fails then. Our end is the last, when nothing asks any more.
+  socket.once('end', () => (person.context?.close() ?? Promise.resolve()).catch(() => {}).then(() => socket.end()));
+  socket.once('close', () => person.context?.close().catch(() => {}));
   socket.on('error', () => {}); // a story that was killed
-  serve(socket);
+  serve(socket, person).catch(() => socket.destroy());
 }).listen(path, () => process.stdout.write('ready\n'));
 process.stdin.resume();
 await once(process.stdin, 'end');
