@@ -37,9 +37,9 @@ struct tail {
 MUST_CHECK struct tail *tail_new(const char *key, struct entry_id after,
                                  const struct tailer_events *events, void *arg);
 
-/* tail_read_entries(reply, entries, most): what an XREAD of one key gave; entries are borrowed from
-   the reply. Gives how many, at most so many; 0 where nothing came. */
-size_t tail_read_entries(const struct redisReply *reply, struct entry *entries, size_t most);
+/* tail_read_entries(list, entries, most): of a list of entries, which are borrowed from it. Gives
+   how many, at most so many; 0 where nothing came. */
+size_t tail_read_entries(const struct redisReply *list, struct entry *entries, size_t most);
 
 /* tail_complain(tail, words): say that it cannot be read, unless that was said. */
 void tail_complain(struct tail *tail, const char *words);

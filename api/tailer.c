@@ -40,9 +40,8 @@ struct tail *tail_new(const char *key, struct entry_id after, const struct taile
 }
 
 /* [[key, [entry, …]]], or nil. */
-size_t tail_read_entries(const struct redisReply *reply, struct entry *entries, size_t most)
+size_t tail_read_entries(const struct redisReply *list, struct entry *entries, size_t most)
 {
-    const struct redisReply *list = redis_reply_at(redis_reply_at(reply, 0), 1);
     size_t count = 0;
     for (size_t i = 0; i < redis_reply_count(list) && count < most; i++)
         count += entry_read(redis_reply_at(list, i), &entries[count]);

@@ -8,8 +8,8 @@
  *     tracking   two connections for all others: Redis says which keys changed, and just those are
  *                read. It needs CLIENT TRACKING with REDIRECT, and a user who may use that
  *
- * XREAD says nothing when a key is deleted, or made anew with lower ids [measured on Redis 7.0]. So
- * where that may have happened, on_check asks the owner to look at the stream itself: for a lane
+ * A read says nothing when a key is deleted, or made anew with lower ids [measured on Redis 7.0].
+ * So where that may have happened, on_check asks the owner to look at the stream itself: for a lane
  * after each empty read, for a tracked stream when something changed and no entry came, and for
  * both when a connection came back.
  *

@@ -2,14 +2,16 @@
  * tracking.c: which keys changed, and reading just those.
  *
  *     leat-api:changes   SUBSCRIBE __redis__:invalidate      ──▶ which keys have changed
- *     leat-api:reads     CLIENT TRACKING ON REDIRECT <id>; then XREADs, one key each, many in one
- *                        write: a key of a wrong type would fail a call for all of its keys
+ *     leat-api:reads     CLIENT TRACKING ON REDIRECT <id>; then XRANGEs, many in one write
  *
  * A tail is silent, queued, or in the batch under way (and perhaps queued again):
  *
  *     SILENT ──change, follow, move, sweep──▶ queued ──▶ in the batch ──answer──▶ SILENT
  *
- * An XREAD makes Redis remember its key; the next change of that key is told once, and forgets it.
+ * An XRANGE costs Redis a fifth less than an XREAD of one key, which finds the stream's last id
+ * first; and an XREAD of many would fail for all of them where one is of a wrong type.
+ *
+ * A read makes Redis remember its key; the next change of that key is told once, and forgets it.
  * So whatever is silent here is remembered there, and nothing is missed: what changes while a read
  * is under way was either read by it, or is told after it.
  *
@@ -227,23 +229,15 @@ static void on_read(void *arg, enum status status, const struct redisReply *repl
 
 /* ---- batches ---- */
 
-/* The first read begins with the entry behind which to follow: so a stream that changed since the
+/* Behind what was handed over; the first read begins with it: so a stream that changed since the
    owner looked at it is noticed. */
-static struct entry_id before_of(struct entry_id id)
-{
-    if (id.n > 0)
-        id.n--;
-    else if (id.a > 0)
-        id = (struct entry_id){.a = id.a - 1, .n = UINT64_MAX};
-    return id;
-}
-
 static enum status send_read(struct tracking *t, const struct tail *tail)
 {
-    char id[ENTRY_ID_SIZE];
-    size_t id_length = entry_id_format(tail->is_new ? before_of(tail->after) : tail->after, id);
-    const char *argv[] = {"XREAD", "COUNT", READ_COUNT_TEXT, "STREAMS", tail->key, id};
-    const size_t lengths[] = {5, 5, strlen(READ_COUNT_TEXT), 7, tail->entry.key_length, id_length};
+    char from[1 + ENTRY_ID_SIZE] = "(";
+    size_t id_length = entry_id_format(tail->after, from + 1);
+    const char *argv[] = {"XRANGE", tail->key, from + tail->is_new, "+", "COUNT", READ_COUNT_TEXT};
+    const size_t lengths[] = {6, tail->entry.key_length, id_length + !tail->is_new, 1,
+                              5, strlen(READ_COUNT_TEXT)};
     return redis_send(t->reads, COUNT_OF(argv), argv, lengths, on_read, t);
 }
 

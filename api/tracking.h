@@ -3,7 +3,7 @@
  *
  * Two connections serve them all. On one Redis tells which keys have changed (CLIENT TRACKING, sent
  * on by REDIRECT, because RESP2 has no room for it beside answers); on the other just those are
- * read. So a silent stream costs nothing, a busy one no more than one XREAD for all that came, and
+ * read. So a silent stream costs nothing, a busy one no more than one read for all that came, and
  * a stream that is left costs Redis at most one needless message.
  *
  * What the functions promise is said in tailer.h.

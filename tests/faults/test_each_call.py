@@ -18,7 +18,7 @@ MESSAGES = [f'{{"n": {n}, "attempt": %d}}' for n in range(1, 5)]
 MOST_CALLS = 60
 TURNS = itertools.count()
 # Who follows by tracking looks only where a change brought no entry.
-GATEWAYS_CALLS = ["enqueue", "XREAD"] + ([] if GIVEN.get("API_TAIL_LANES") == "0" else ["look"])
+GATEWAYS_CALLS = ["enqueue"] + (["XRANGE"] if GIVEN.get("API_TAIL_LANES") == "0" else ["XREAD", "look"])
 BY_THE_CLOCK = ("reap", "heartbeat", "due", "PING", "ROLE")  # they come in between, at any moment
 
 
