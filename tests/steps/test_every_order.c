@@ -363,8 +363,6 @@ struct broken_line {
 static const struct broken_line broken_lines[] = {
     {"append does not look at the owner", "if redis.call('HGET', job, 'owner') ~= owner then",
      "if false then"},
-    {"append does not look at the length", "redis.pcall('XLEN', stream) == first then",
-     "true then"},
     {"append does not look at what is there", "from + last - first + 1, to)", "from, to)"},
     {"finish does not look at the owner", "if h.owner ~= ARGV[at + 1] then", "if false then"},
     {"hand back does not look at the owner", "if h.owner ~= ARGV[2] then return 0",
