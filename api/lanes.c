@@ -92,8 +92,8 @@ static void hand_over(struct lane *lane, enum status status, const struct redisR
 {
     struct tail *tail = lane->tail;
     struct entry *entries = lane->lanes->entries;
-    const struct redisReply *list =
-        redis_reply_at(redis_reply_at(reply, 0), 1); /* of the one key */
+    /* [[key, [entry, …]]], or nil. */
+    const struct redisReply *list = redis_reply_at(redis_reply_at(reply, 0), 1);
     size_t count = status == STATUS_OK ? tail_read_entries(list, entries, READ_COUNT) : 0;
     if (status == STATUS_REFUSED)
         tail_complain(tail, redis_reply_text(reply, &(size_t){0}));

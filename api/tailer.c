@@ -39,7 +39,6 @@ struct tail *tail_new(const char *key, struct entry_id after, const struct taile
     return tail;
 }
 
-/* [[key, [entry, …]]], or nil. */
 size_t tail_read_entries(const struct redisReply *list, struct entry *entries, size_t most)
 {
     size_t count = 0;

@@ -8,7 +8,7 @@
  *
  *     SILENT ──change, follow, move, sweep──▶ queued ──▶ in the batch ──answer──▶ SILENT
  *
- * An XRANGE costs Redis a fifth less than an XREAD of one key, which finds the stream's last id
+ * An XRANGE costs Redis a sixth less than an XREAD of one key, which finds the stream's last id
  * first; and an XREAD of many would fail for all of them where one is of a wrong type.
  *
  * A read makes Redis remember its key; the next change of that key is told once, and forgets it.

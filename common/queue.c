@@ -285,7 +285,7 @@ enum status queue_claim(const struct queue *q, const struct claimant *in, claim_
 static struct append_result read_appended(const struct redisReply *list)
 {
     static const char *const words[] = {
-        [APPEND_OK] = "OK",
+        [APPEND_OK] = "OK", /* told by a number instead */
         [APPEND_FENCED] = "FENCED",
         [APPEND_FOREIGN] = "FOREIGN",
         [APPEND_GONE] = "GONE",

@@ -6,14 +6,14 @@ import socket
 import subprocess
 import sys
 
-from words import FACTOR, HERE, Failed, check, same
+from words import FACTOR, HERE, Failed, check, check_installed, end_by_input, same
 
 FOLDER = os.path.join(HERE, "browser")
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
 
 class SharedBrowser:
-    """The one program that all stories have their browsers in."""
+    """The one program that all browsers are in, of all stories: with SharedBrowser(folder): …"""
 
     def __init__(self, folder):
         path = os.path.join(folder, "browser.sock")
@@ -28,24 +28,20 @@ class SharedBrowser:
         if self.popen.stdout.readline() == b"ready\n":
             os.environ["LEAT_BROWSER"] = path
 
-    def close(self):
-        if not self.popen:
-            return
-        self.popen.stdin.close()
-        try:
-            self.popen.wait(20 * FACTOR)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        if self.popen:
+            end_by_input(self.popen, 20)
 
 
 class Browser:
     """A browser as of one person; its tabs share what it keeps."""
 
     def __init__(self, leat, width=1280, height=800, **options):
-        check(os.path.isdir(os.path.join(FOLDER, "node_modules", "playwright-core")),
-              f"playwright-core is installed: npm ci --prefix {os.path.relpath(FOLDER)}")
-        check(os.environ.get("LEAT_BROWSER"), "the browser of all stories has started")
+        check_installed(FOLDER, "playwright-core")
+        check(os.environ.get("LEAT_BROWSER"), "there is a SharedBrowser, and it has started")
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(60 * FACTOR)
         self.socket.connect(os.environ["LEAT_BROWSER"])
@@ -74,6 +70,8 @@ class Browser:
 
     def close(self):
         """Comes back when it asks for nothing any more: the next story's gateway may have the same port."""
+        if self.socket.fileno() < 0:
+            return
         self.socket.shutdown(socket.SHUT_WR)
         while self.socket.recv(65536):
             pass

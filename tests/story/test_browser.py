@@ -64,6 +64,7 @@ def _read_to_its_end(leat, seen, wire, job, last):
     same([(e["id"], e["data"]) for e in seen["events"]], [(i, f["data"]) for i, f in entries],
          "what the page saw is what stands in Redis")
     same((len(texts), texts[-1]), (last, "[DONE]"), "all of it")
+    check(seen["closed"], f"the browser has stopped: {seen}")
     check("Last-Event-ID: " + seen["events"][-1]["id"] in _streams(wire)[-1], "its last request: at the end")
     same(leat.redis("GET", "chat:f:c"), job, "no second run")
     same([k for k in leat.redis.keys() if k.startswith("job:")], ["job:" + job], "jobs")
@@ -119,5 +120,5 @@ def a_browser_that_asks_for_what_is_not_there_stops_at_once(leat):
     gateway = leat.gateway(API_CORS_ORIGINS=pages.origin)
     wire = Wire(leat, gateway.port)
     seen = _Reader(leat, pages, f"http://127.0.0.1:{wire.port}{target('c')}").seen()
-    same((seen["events"], len(_streams(wire))), ([], 1), "what the page saw")
+    same((seen["closed"], seen["events"], len(_streams(wire))), (True, [], 1), "what the page saw")
     same(leat.redis("EXISTS", "chat:f:c"), 0, "nothing was started")

@@ -9,6 +9,7 @@ import threading
 
 from leat import FACTOR, HERE, Failed, Wire, check, limit, ms, same, until
 from tabs import Browser
+from words import check_installed, end_by_input
 
 HEAVY = BROWSER = True  # see run
 FOLDER = os.path.join(os.path.dirname(HERE), "clients")
@@ -50,8 +51,7 @@ class _Calls:
     """A client in node that does what it is told (clients/calls.mjs)."""
 
     def __init__(self, leat, program, *arguments):
-        check(os.path.isdir(os.path.join(FOLDER, "node_modules", "openai")),
-              f"the clients are installed: npm ci --prefix {os.path.relpath(FOLDER)}")
+        check_installed(FOLDER, "openai")
         self.popen = subprocess.Popen(["node", os.path.join(FOLDER, program), *arguments], env=leat.base_env(),
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=FOLDER)
         leat.helpers.append(self)
@@ -70,14 +70,7 @@ class _Calls:
         return answer["value"]
 
     def close(self):
-        if self.popen.stdin.closed:
-            return
-        self.popen.stdin.close()
-        try:
-            self.popen.wait(10 * FACTOR)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
+        end_by_input(self.popen, 10)
 
 
 def _prepared(leat, **env):

@@ -6,6 +6,7 @@ import uuid
 
 from calls import call, good, started
 from leat import FACTOR, HERE, check, limit, same, until
+from words import check_installed
 
 HEAVY = True  # see run
 FOLDER = os.path.join(HERE, "openapi")
@@ -26,8 +27,7 @@ class _Judge:
     """Makes calls through check.mjs; collects what was seen and what was wrong."""
 
     def __init__(self):
-        check(os.path.isdir(os.path.join(FOLDER, "node_modules", "ajv")),
-              f"ajv is installed: npm ci --prefix {os.path.relpath(FOLDER)}")
+        check_installed(FOLDER, "ajv")
         self.seen, self.documented = set(), set()
 
     def __call__(self, gateway, *calls):

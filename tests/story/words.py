@@ -2,6 +2,7 @@
 import os
 import random
 import socket
+import subprocess
 import threading
 import time
 
@@ -20,6 +21,24 @@ class Failed(AssertionError):
 def check(holds, what):
     if not holds:
         raise Failed(what() if callable(what) else what)
+
+
+def check_installed(folder, package):
+    """What npm puts beside a script of the tests is there."""
+    check(os.path.isdir(os.path.join(folder, "node_modules", package)),
+          f"{package} is installed: npm ci --prefix {os.path.relpath(folder)}")
+
+
+def end_by_input(popen, seconds):
+    """End a program that ends with its input; it is killed where it does not."""
+    if popen.stdin.closed:
+        return
+    popen.stdin.close()
+    try:
+        popen.wait(seconds * FACTOR)
+    except subprocess.TimeoutExpired:
+        popen.kill()
+        popen.wait()
 
 
 def same(got, wanted, what):

@@ -70,24 +70,29 @@ async function answer(person, { tab, call, args }) {
   }
 }
 
-async function serve(socket, person) {
-  for await (const line of createInterface({ input: socket })) {
-    if (person.context) {
-      socket.write(`${JSON.stringify(await answer(person, JSON.parse(line)))}\n`);
-    } else {
-      person.context = await browser.newContext(JSON.parse(line));
-      person.context.setDefaultTimeout(45_000); // the story's own is longer
+async function serve(socket) {
+  const person = { context: null, tabs: new Map() };
+  const leave = () => person.context?.close().catch(() => {});
+  // Also in the middle of a call, which fails then.
+  for (const event of ['end', 'close']) socket.once(event, leave);
+  try {
+    for await (const line of createInterface({ input: socket })) {
+      if (person.context) {
+        socket.write(`${JSON.stringify(await answer(person, JSON.parse(line)))}\n`);
+      } else {
+        person.context = await browser.newContext(JSON.parse(line));
+        person.context.setDefaultTimeout(45_000); // the story's own is longer
+      }
     }
+  } finally {
+    await leave();
+    socket.end(); // nothing of it asks any more
   }
 }
 
 createServer({ allowHalfOpen: true }, (socket) => {
-  const person = { context: null, tabs: new Map() };
-  // Also in the middle of a call: that fails then. Our end is the last, when nothing asks any more.
-  socket.once('end', () => (person.context?.close() ?? Promise.resolve()).catch(() => {}).then(() => socket.end()));
-  socket.once('close', () => person.context?.close().catch(() => {}));
   socket.on('error', () => {}); // a story that was killed
-  serve(socket, person).catch(() => socket.destroy());
+  serve(socket).catch(() => {}); // or that wrote what is no call
 }).listen(path, () => process.stdout.write('ready\n'));
 process.stdin.resume();
 await once(process.stdin, 'end');
